@@ -48,9 +48,9 @@ class Tissue:
     """Tissue under one tip: instantaneous force ``linear*x + cubic*x^3`` at an indentation of x metres.
 
     No measured curve of the iliopsoas under a tip was found; stiffnesses are assumptions, chosen so that the middle
-    of the band lies at 15 to 25 mm. Two relaxation times of seconds and tens of seconds are the usual outcome
-    when stress-relaxation of soft tissue is fitted with discrete branches (doi 10.1098/rsif.2015.0707 shows the method);
-    the fractions are assumptions.
+    of the band lies at 15 to 25 mm. Two relaxation times, of seconds and of tens of seconds, are a
+    common reduction of soft tissue's continuous spectrum (discrete fits of it: PMC4707847); times and fractions are
+    assumptions.
     """
 
     linear_n_per_m: float
@@ -87,6 +87,8 @@ SWAY_DEG = 0.35
 
 _REST_M = -0.008
 """Where the tip waits when the person is off: 8 mm clear of the skin."""
+_LIFT_S = 0.3
+"""How quickly the person gets off (time constant)."""
 _PERCEPTION_S = 0.25
 """Lag of a person's sense of pressure [assumption]."""
 _CORRECTION_PER_S = 0.5
@@ -97,6 +99,9 @@ _LEAN_RAD_PER_S = 2.0
 """Bandwidth of the person's steering of the lean (critically damped)."""
 _TURN_RAD_PER_S = 0.4
 """Bandwidth of the base's turning under load: about ten seconds until it has settled [assumption]."""
+
+_TURNS_FROM_N = 1.0
+"""The base turns only under at least this load."""
 
 _COLUMNS = 8
 _F0, _F1, _P, _DP, _Q, _DQ, _PSI, _DPSI = range(_COLUMNS)
@@ -253,35 +258,39 @@ class Body:
         return -self._tissue.breath_m * self._breath_depth * np.asarray(np.cos(2.0 * np.pi * turned))
 
     def _block(self) -> None:
-        """Integrate BLOCK_STEPS steps: plain floats in a loop, everything known beforehand vectorised."""
-        t = (self._steps + 1 + np.arange(BLOCK_STEPS)) * STEP_S
+        """Integrate BLOCK_STEPS steps: everything known beforehand vectorised, the rest plain floats in two loops."""
+        t = STEP_S * np.arange(self._steps + 1, self._steps + 1 + BLOCK_STEPS, dtype=np.float64)
         want, lean_p, lean_q, effort = self._wants.at(t)
-        stiffer = 1.0 + EFFORT_STIFFENING * effort
+        force = self._press(want, 1.0 + EFFORT_STIFFENING * effort, self._breath(t) + self._depth_sway.at(t))
+        block = np.zeros((BLOCK_STEPS, _COLUMNS))
+        block[:, self._tip] = force
+        block[:, _P:] = self._settle(lean_p.tolist(), lean_q.tolist(), force)
+        where = (self._steps + 1 + np.arange(BLOCK_STEPS)) % self._capacity
+        self._rows[where] = block
+        self._steps += BLOCK_STEPS
+
+    def _press(self, want: Array, stiffer: Array, surface: Array) -> list[float]:
+        """Contact force, newtons: the person moves the tip, the tissue yields and relaxes.
+
+        want: (n,) newtons. stiffer: (n,) factor of the tissue's stiffness. surface: (n,) its movement, metres.
+        """
         # Effort stiffens the tissue, which alone raises the force: the person lets it, and moves only for the rest.
         slope = np.gradient(want, STEP_S) * stiffer
         want = want * stiffer
-        surface = self._breath(t) + self._depth_sway.at(t)
-
         tissue = self._tissue
         k1, k3 = tissue.linear_n_per_m, tissue.cubic_n_per_m3
         g_quick, g_slow = tissue.quick_fraction, tissue.slow_fraction
         g_rest = 1.0 - g_quick - g_slow
         keep_quick, keep_slow = math.exp(-STEP_S / tissue.quick_s), math.exp(-STEP_S / tissue.slow_s)
         sense = STEP_S / _PERCEPTION_S
-        w_lean, w_turn = _LEAN_RAD_PER_S, _TURN_RAD_PER_S
-
         depth, elastic, perceived = self._depth, self._elastic, self._perceived
         quick, slow = self._branches
-        row = self._rows[self._steps % self._capacity]
-        p, dp, q, dq, psi, dpsi = (float(value) for value in row[_P:])
-        out: list[tuple[float, float, float, float, float, float, float]] = []
-        for wanted, wanted_slope, to_p, to_q, stiff, moved in zip(
-            want.tolist(), slope.tolist(), lean_p.tolist(), lean_q.tolist(), stiffer.tolist(), surface.tolist(), strict=True
-        ):
-            touching = elastic > 0.0
+        forces: list[float] = []
+        columns = (want.tolist(), slope.tolist(), stiffer.tolist(), surface.tolist())
+        for wanted, wanted_slope, stiff, moved in zip(*columns, strict=True):
             if wanted <= 0.0:
-                speed = (_REST_M - depth) / 0.3
-            elif touching:
+                speed = (_REST_M - depth) / _LIFT_S
+            elif elastic > 0.0:
                 x = max(depth + moved, 0.0)
                 speed = (wanted_slope + _CORRECTION_PER_S * (wanted - perceived)) / ((k1 + 3.0 * k3 * x * x) * stiff)
             else:
@@ -293,24 +302,26 @@ class Body:
             slow = keep_slow * slow + g_slow * (elastic - before)
             force = max(g_rest * elastic + quick + slow, 0.0) if elastic > 0.0 else 0.0
             perceived += sense * (force - perceived)
+            forces.append(force)
+        self._depth, self._elastic, self._perceived = depth, elastic, perceived
+        self._branches = (quick, slow)
+        return forces
+
+    def _settle(self, lean_p: list[float], lean_q: list[float], force: list[float]) -> list[tuple[float, ...]]:
+        """Rows of lean, turn and their slopes: the person steers the lean, the loaded base turns until it rests."""
+        w_lean, w_turn = _LEAN_RAD_PER_S, _TURN_RAD_PER_S
+        p, dp, q, dq, psi, dpsi = (float(value) for value in self._rows[self._steps % self._capacity, _P:])
+        out: list[tuple[float, ...]] = []
+        for to_p, to_q, load in zip(lean_p, lean_q, force, strict=True):
             dp += STEP_S * (w_lean * w_lean * (to_p - p) - 2.0 * w_lean * dp)
             p += STEP_S * dp
             dq += STEP_S * (w_lean * w_lean * (to_q - q) - 2.0 * w_lean * dq)
             q += STEP_S * dq
-            goal = self._turn_to if force > 1.0 else psi
+            goal = self._turn_to if load > _TURNS_FROM_N else psi
             dpsi += STEP_S * (w_turn * w_turn * (goal - psi) - 2.0 * w_turn * dpsi)
             psi += STEP_S * dpsi
-            out.append((force, p, dp, q, dq, psi, dpsi))
-        self._depth, self._elastic, self._perceived = depth, elastic, perceived
-        self._branches = (quick, slow)
-
-        block = np.zeros((BLOCK_STEPS, _COLUMNS))
-        values = np.array(out)
-        block[:, self._tip] = values[:, 0]
-        block[:, _P:] = values[:, 1:]
-        where = (self._steps + 1 + np.arange(BLOCK_STEPS)) % self._capacity
-        self._rows[where] = block
-        self._steps += BLOCK_STEPS
+            out.append((p, dp, q, dq, psi, dpsi))
+        return out
 
 
 def _hermite(before: Array, after: Array, s: Array) -> tuple[Array, Array]:

@@ -20,7 +20,14 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from nexuslink.protocol.envelope import Request, pack_data, pack_response, pack_status, samples_per_message, take_request
+from nexuslink.protocol.envelope import (
+    Request,
+    pack_data,
+    pack_response,
+    pack_status,
+    samples_per_message,
+    take_request,
+)
 from nexuslink.protocol.messages import (
     BATCH_FLUSH_US,
     MAX_MESSAGE,
@@ -130,6 +137,8 @@ class Firmware:
         self._begin = begin
         self._battery = battery
         self._now = 0
+        self._entered = 0
+        self._room: int | None = None
         self._requests: deque[_Pending] = deque()
         self._answers: deque[Departure] = deque()
         self._queue: deque[_Data | StatusMessage] = deque()
@@ -183,7 +192,9 @@ class Firmware:
         self._requests.append(_Pending(max(t_us, self._now) + HANDLING_US, t_us, request))
 
     def advance(self, t_us: int, room: int | None = None) -> list[Departure]:
-        """Move to ``t_us``; ``room`` is how many stream messages the link can take (None: all)."""
+        """Move to ``t_us``; ``room`` is how many stream messages the link can take meanwhile (None: all)."""
+        out: list[Departure] = []
+        self._room, self._entered = room, self._now
         while True:
             due = self._requests[0].due_us if self._requests else t_us + 1
             cut = min(self._next_cut, self._next_status) if self._take else t_us + 1
@@ -195,8 +206,12 @@ class Firmware:
             else:
                 self._now = max(self._now, due)
                 self._handle(self._requests.popleft())
+            # At once, not at the end: a late call must not overfill the queue of a link that was free all along.
+            self._depart(out)
         self._now = max(self._now, t_us)
-        return self._depart(room)
+        self._depart(out)
+        out.sort(key=lambda departure: departure.t_us)
+        return out
 
     def disconnect(self) -> None:
         """The link is gone: streaming stops, nothing is kept for the next host."""
@@ -207,24 +222,21 @@ class Firmware:
         self._last = None
 
     # ---- sending ------------------------------------------------------------------------------------------------
-    def _depart(self, room: int | None) -> list[Departure]:
-        """Everything that leaves by now, in the order of time; sequence numbers are given here."""
-        out: list[Departure] = []
+    def _depart(self, out: list[Departure]) -> None:
+        """Append everything that leaves by now; a stream message gets its sequence number here."""
         while self._answers and self._answers[0].t_us <= self._now:
             out.append(self._answers.popleft())
-        waiting = len(self._queue) if room is None else min(room, len(self._queue))
-        for _ in range(waiting):
+        while self._queue and self._room != 0:
             item = self._queue.popleft()
+            if self._room is not None:
+                self._room -= 1
             seq = self._stream_seq
             self._stream_seq = (seq + 1) & 0xFFFF
             if isinstance(item, _Data):
                 packed = pack_data(seq, item.stream, item.count, item.first_index, item.t0_us, item.samples)
             else:
                 packed = pack_status(seq, item)
-            out.append(Departure(item.t_us, packed))
-        if len(out) > 1:
-            out.sort(key=lambda departure: departure.t_us)
-        return out
+            out.append(Departure(max(item.t_us, self._entered), packed))
 
     def _enqueue(self, item: _Data | StatusMessage) -> None:
         if len(self._queue) >= QUEUE_MAX:
@@ -277,9 +289,7 @@ class Firmware:
             status, payload = self._last[2:]
         else:
             handler = self._handlers.get(request.opcode)
-            status, payload = (
-                handler(request, pending.received_us, now) if handler else (Status.UNKNOWN_OPCODE, b"")
-            )
+            status, payload = handler(request, pending.received_us, now) if handler else (Status.UNKNOWN_OPCODE, b"")
             self._last = (request.request_id, request.opcode, status, payload)
         message = pack_response(self._answer_seq, request.request_id, request.opcode, status, payload)
         self._answer_seq = (self._answer_seq + 1) & 0xFFFF
@@ -290,9 +300,7 @@ class Firmware:
         if hello is None:
             return Status.BAD_REQUEST, b""
         identity = self._identity
-        answer = HelloResponse(
-            PROTOCOL_MAJOR, PROTOCOL_MINOR, SCHEMA_HASH, identity.boot_id, identity.serial_number
-        )
+        answer = HelloResponse(PROTOCOL_MAJOR, PROTOCOL_MINOR, SCHEMA_HASH, identity.boot_id, identity.serial_number)
         status = Status.OK if hello.protocol_major == PROTOCOL_MAJOR else Status.UNSUPPORTED_VERSION
         return status, answer.pack()
 
@@ -323,8 +331,8 @@ class Firmware:
 
     def _start(self, request: Request, received_us: int, now: int) -> tuple[Status, bytes]:
         start = StartRequest.unpack(request.payload)
-        known = {descriptor.stream for descriptor in self._identity.streams}
-        if start is None or not start.stream_mask or start.stream_mask & ~sum(1 << stream for stream in known):
+        known = sum(1 << descriptor.stream for descriptor in self._identity.streams)
+        if start is None or not start.stream_mask or start.stream_mask & ~known:
             return Status.BAD_REQUEST, b""
         self._active = tuple(d for d in self._identity.streams if start.stream_mask >> d.stream & 1)
         self._capacity = {d.stream: _capacity(d) for d in self._active}

@@ -55,9 +55,14 @@ class Script:
     battery_start_percent: float | None = None
     """Charge at START; None leaves the tool's own."""
     battery_fall_percent_per_s: float = 1.0 / 300.0
-    """A full charge lasts a little over eight hours."""
+    """A full charge lasts a little over eight hours [assumption]."""
     silent_from_s: float | None = None
     """From here on nothing leaves the tool; the link is given up SILENCE_S later."""
+
+    @property
+    def drains(self) -> bool:
+        """The battery runs empty, and the tool switches itself off."""
+        return self.battery_start_percent is not None
 
 
 SILENCE_S = 10.0

@@ -1,9 +1,9 @@
 """What the electronics make of the truth: integer counts with the errors of real parts.
 
 Load cells: TE Connectivity FX29, 50 lbf (222 N), 20 mV/V unamplified, read by a TI ADS131M02, 24 bits, gain 16
-(1.2 V reference, so +-75 mV). Inertial unit: ST LSM6DSO at +-500 deg/s and +-4 g. Figures carry their source; what no data
-sheet at hand gave is marked "assumption". Nothing here knows of bodies, messages or clocks: times are seconds since
-START, values are SI.
+(1.2 V reference, so +-75 mV). Inertial unit: ST LSM6DSO at +-500 deg/s and +-4 g. Figures carry their source; what no
+data sheet at hand gave is marked "assumption". Nothing here knows of bodies, messages or clocks: times are seconds
+since START, values are SI.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ NOMINAL_N_PER_COUNT = FORCE_FULL_SCALE_N * _CONVERTER_V / _BRIDGE_V / (1 << 23)
 """About 33 uN."""
 FORCE_CLIP_N = NOMINAL_N_PER_COUNT * FORCE_MAX_COUNT
 """The converter saturates here, before the cell is damaged (FX29: 2.5 x rated)."""
-_NOISE_V_AT = (((250.0, 0.64e-6), (500.0, 0.86e-6), (1000.0, 1.16e-6)))
+_NOISE_V_AT = ((250.0, 0.64e-6), (500.0, 0.86e-6), (1000.0, 1.16e-6))
 """ADS131M0x data sheet, table 7-1, gain 16: input-referred RMS noise by data rate (1000 SPS by the table's trend)."""
 _GAIN_SPREAD = 0.002
 """Standard deviation of the true gain about the calibration record's [assumption: a good factory calibration]."""
 _UNIT_GAIN_SPREAD = 0.03
 """Standard deviation of one cell's gain about nominal [assumption]; the record knows it."""
 _ZERO_SPREAD = 0.02
-"""Standard deviation of the cell's zero, share of full scale [assumption]; the record knows it as it was in the factory."""
+"""Standard deviation of the cell's zero, share of full scale [assumption]; the record knows it as it once was."""
 _ZERO_DRIFT = 0.003
 """What has become of that zero since, share of full scale [assumption]: why a tare is needed."""
 _ZERO_PER_K = 0.0002
-"""Thermal zero shift, share of full scale per kelvin, standard deviation [typical of compensated micro cells, assumption]."""
+"""Thermal zero shift, share of full scale per kelvin, standard deviation [assumption for a compensated micro cell]."""
 _GAIN_PER_K = 0.0001
 _NONLINEARITY = 0.001
 """Quadratic bow, share of full scale at mid-range, standard deviation [assumption; FX29 promises 1 % all in]."""
