@@ -1,0 +1,170 @@
+"""What went missing, and whose fault it was.
+
+Every stream message carries ``seq`` (shared by all stream messages of a link) and DATA also ``first_index`` (per
+stream). A gap in ``seq`` is loss on the link or in the host; a gap in ``first_index`` while ``seq`` is contiguous
+is an overrun in the tool. Duplicates and messages that come after a newer one are refused and counted: what
+leaves here is in order. After `RESTART_AFTER` refused messages that follow each other the tool has begun anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexuslink.protocol.envelope import SEQ_MODULUS
+
+INDEX_MODULUS: Final = 1 << 32
+RESTART_AFTER: Final = 8
+"""This many "late" messages in sequence are a new beginning, not late messages."""
+_HALF_SEQ: Final = SEQ_MODULUS // 2
+_HALF_INDEX: Final = INDEX_MODULUS // 2
+
+
+@dataclass(slots=True)
+class StreamCounts:
+    """Samples of one stream since START."""
+
+    received: int = 0
+    lost: int = 0
+    overrun: int = 0
+
+
+@dataclass(slots=True)
+class LinkCounts:
+    """Messages since START."""
+
+    received: int = 0
+    lost: int = 0
+    duplicate: int = 0
+    late: int = 0
+    restarts: int = 0
+    streams: dict[int, StreamCounts] = field(default_factory=dict)
+
+    @property
+    def loss_fraction(self) -> float:
+        """Lost / (received + lost), 0 when nothing has come."""
+        total = self.received + self.lost
+        return self.lost / total if total else 0.0
+
+    @property
+    def overrun_samples(self) -> int:
+        """Over all streams."""
+        return sum(s.overrun for s in self.streams.values())
+
+
+class Accounting:
+    """Judges each stream message by its numbers alone. One per link; `reset` at START."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Both numberings begin at zero again."""
+        self.counts = LinkCounts()
+        self._next_seq = 0
+        self._refused_seq = -1
+        self._refused_run = 0
+        self._next_index: dict[int, int] = {}
+        self._lost_before: dict[int, int] = {}  # counts.lost when the stream's last batch came
+
+    def sequence(self, seq: int) -> bool:
+        """Take the next stream message's ``seq``. False: a duplicate or late message, to be dropped."""
+        counts = self.counts
+        ahead = (seq - self._next_seq) % SEQ_MODULUS
+        if ahead >= _HALF_SEQ:
+            if not self._restarted(seq, ahead):
+                return False
+            ahead = 0
+        counts.lost += ahead
+        counts.received += 1
+        self._next_seq = (seq + 1) % SEQ_MODULUS
+        self._refused_run = 0
+        return True
+
+    def _restarted(self, seq: int, ahead: int) -> bool:
+        if ahead == SEQ_MODULUS - 1 and self._refused_run == 0:
+            self.counts.duplicate += 1
+        else:
+            self.counts.late += 1
+        follows = seq == (self._refused_seq + 1) % SEQ_MODULUS
+        self._refused_run = self._refused_run + 1 if follows else 1
+        self._refused_seq = seq
+        if self._refused_run < RESTART_AFTER:
+            return False
+        self.counts.restarts += 1
+        self._next_index.clear()
+        return True
+
+    def batch(self, stream: int, first_index: int, count: int) -> int:
+        """Take a kept batch's numbers; returns its first index without the 32-bit wrap."""
+        mine = self.counts.streams.setdefault(stream, StreamCounts())
+        expected = self._next_index.get(stream)
+        if expected is None:  # at START every stream begins at zero, after a restart anywhere
+            expected = 0 if not self.counts.restarts else first_index
+        gap = (first_index - expected) % INDEX_MODULUS
+        if gap >= _HALF_INDEX:  # backwards with a forward seq: the tool renumbered; nothing can be said about loss
+            gap = 0
+        if gap:
+            if self.counts.lost > self._lost_before.get(stream, 0):
+                mine.lost += gap
+            else:
+                mine.overrun += gap
+        mine.received += count
+        start = expected + gap
+        self._next_index[stream] = start + count
+        self._lost_before[stream] = self.counts.lost
+        return start
+
+    def sequences(self, seq: NDArray[np.uint16]) -> tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]:
+        """`sequence` for many messages at once.
+
+        Returns which to keep (``None``: all) and ``counts.lost`` as it stood after each *kept* message
+        (``None``: nothing was lost among them).
+        """
+        step = np.diff(seq, prepend=np.uint16((self._next_seq - 1) % SEQ_MODULUS))
+        if (step == 1).all():
+            self._advance(seq)
+            return None, None
+        ahead = (step - np.uint16(1)).astype(np.int64)
+        if (ahead < _HALF_SEQ).all():
+            lost_at = np.cumsum(ahead) + self.counts.lost
+            self.counts.lost = int(lost_at[-1])
+            self._advance(seq)
+            return None, lost_at
+        keep = np.zeros(len(seq), np.bool_)
+        lost = np.zeros(len(seq), np.int64)
+        for i, number in enumerate(seq.tolist()):
+            keep[i] = self.sequence(number)
+            lost[i] = self.counts.lost
+        return keep, lost[keep]
+
+    def _advance(self, seq: NDArray[np.uint16]) -> None:
+        self.counts.received += len(seq)
+        self._next_seq = (int(seq[-1]) + 1) % SEQ_MODULUS
+        self._refused_run = 0
+
+    def batches(
+        self, stream: int, first_index: NDArray[np.uint32], count: int, lost_at: NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
+        """`batch` for consecutive batches of one stream, ``count`` samples each; first indexes without the wrap."""
+        start = self._next_index.get(stream, int(first_index[0]) if self.counts.restarts else 0)
+        expected = first_index + np.uint32(count)
+        expected[1:] = expected[:-1]
+        expected[0] = start % INDEX_MODULUS
+        gap = (first_index - expected).astype(np.int64)
+        mine = self.counts.streams.setdefault(stream, StreamCounts())
+        if gap.any():
+            gap[gap >= _HALF_INDEX] = 0
+            before = self._lost_before.get(stream, 0)
+            lost = np.array([before, *([self.counts.lost] * len(gap))]) if lost_at is None else np.r_[before, lost_at]
+            on_link = np.diff(lost) > 0
+            mine.lost += int(gap[on_link].sum())
+            mine.overrun += int(gap[~on_link].sum())
+        mine.received += count * len(gap)
+        index = start + np.cumsum(gap) + np.arange(len(gap), dtype=np.int64) * count
+        self._next_index[stream] = int(index[-1]) + count
+        self._lost_before[stream] = self.counts.lost if lost_at is None else int(lost_at[-1])
+        return index

@@ -1,0 +1,264 @@
+"""Bytes from a tool to arrays and messages: the one way in, for live and for replayed data.
+
+Theory of operation. A chunk becomes checked messages (`framing`), each stream message is judged by its numbers
+(`accounting`), and neighbouring DATA messages of one stream become *one* array by one ``frombuffer``. Live chunks
+hold one or a few messages, replayed and fast ones hundreds; both are worth their own path, `_few` and `_many`,
+which must give the same samples and the same counts (tested against each other).
+
+Sans-I/O: no socket, no thread, no clock. Nothing here raises on bytes from the wire: what is damaged, unknown or
+not described is counted. It must never know what the samples mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexuslink.protocol.accounting import Accounting, LinkCounts
+from nexuslink.protocol.envelope import (
+    DATA,
+    FIRST_STREAM_TYPE,
+    HEADER,
+    SAMPLE_SIZE,
+    Response,
+    take_response,
+    take_status,
+)
+from nexuslink.protocol.framing import CRC_SIZE, Deframer, FrameCounts
+from nexuslink.protocol.messages import MAX_MESSAGE, MessageType, SampleType, StatusMessage, StreamDescriptor
+
+FEW: Final = 8
+"""Up to this many messages the per-message path is the faster one (measured)."""
+_DATA_TYPE: Final = int(MessageType.DATA)
+_VENDOR: Final = 0x80
+_DTYPE: Final[dict[int, np.dtype[Any]]] = {SampleType.I16: np.dtype("<i2"), SampleType.I32: np.dtype("<i4")}
+_HEAD: Final = np.dtype([("type", "u1"), ("flags", "u1"), ("seq", "<u2")])
+
+Samples = NDArray[Any]
+"""int16 or int32, as the stream's descriptor says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive messages of one stream, merged. ``m`` messages of ``count`` samples each, ``n = m * count``.
+
+    ``raw``: (n, channels) int16 or int32, counts, read-only view of the received bytes.
+    ``index``: (m,) int64, number since START of each message's first sample.
+    ``t0_us``: (m,) int64, device clock at each message's first sample, microseconds.
+    """
+
+    stream: int
+    count: int
+    raw: Samples
+    index: NDArray[np.int64]
+    t0_us: NDArray[np.int64]
+    offsets_us: NDArray[np.int64]
+
+    @property
+    def t_us(self) -> NDArray[np.int64]:
+        """(n,) device time of every sample, microseconds: the message's stamp plus nominal periods."""
+        offsets = self.offsets_us[: self.count]
+        grid: NDArray[np.int64] = self.t0_us[:, None] + offsets
+        return grid.ravel()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What one chunk held, each list in order of arrival."""
+
+    batches: list[Batch] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
+    statuses: list[StatusMessage] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class DecoderCounts:
+    """Messages that were whole and still not used."""
+
+    unknown_type: int = 0
+    malformed: int = 0
+    undescribed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the DATA of one stream is laid out."""
+
+    dtype: np.dtype[Any]
+    channels: int
+    row_bytes: int
+    offsets_us: NDArray[np.int64]
+
+
+def _layout(descriptor: StreamDescriptor) -> _Layout | None:
+    channels = sum(g.channels for g in descriptor.groups)
+    rate = descriptor.rate_hz
+    if descriptor.sample_type not in _DTYPE or not channels or not 0.01 <= rate <= 1e6:
+        return None
+    kind = SampleType(descriptor.sample_type)
+    offsets = np.rint(np.arange(256) * (1e6 / rate)).astype(np.int64)
+    return _Layout(_DTYPE[kind], channels, channels * SAMPLE_SIZE[kind], offsets)
+
+
+class Decoder:
+    """One link's bytes to `Decoded`. ``framed``: a stream of frames (serial, TCP); else one message a chunk (BLE)."""
+
+    def __init__(self, framed: bool = True) -> None:
+        self._deframer = Deframer() if framed else None
+        self._tail = CRC_SIZE if framed else 0
+        self._accounting = Accounting()
+        self._layouts: dict[int, _Layout] = {}
+        self._unframed = FrameCounts()
+        self.counts = DecoderCounts()
+
+    @property
+    def frames(self) -> FrameCounts:
+        """Good and bad frames (without framing: messages by length)."""
+        return self._deframer.counts if self._deframer else self._unframed
+
+    @property
+    def link(self) -> LinkCounts:
+        """Loss and overrun since `begin`."""
+        return self._accounting.counts
+
+    def describe(self, streams: Iterable[StreamDescriptor]) -> None:
+        """Take the stream descriptors of INFO. A descriptor that makes no sense leaves its stream undescribed."""
+        self._layouts = {d.stream: layout for d in streams if (layout := _layout(d)) is not None}
+
+    def begin(self) -> None:
+        """A START was sent: sequence numbers and indexes begin at zero."""
+        self._accounting.reset()
+
+    def feed(self, data: bytes) -> Decoded:
+        """Everything that became whole with these bytes."""
+        decoded = Decoded()
+        if self._deframer is not None:
+            messages = self._deframer.feed(data)
+        elif HEADER.size <= len(data) <= MAX_MESSAGE:
+            self._unframed.good += 1
+            messages = [data]
+        else:
+            self._unframed.bad_length += bool(data)  # a tick is no message
+            return decoded
+        if len(messages) <= FEW:
+            for message in messages:
+                self._few(message, decoded)
+        else:
+            self._many(messages, decoded)
+        return decoded
+
+    # -- one message at a time ------------------------------------------------------------------------------------
+
+    def _few(self, message: bytes, decoded: Decoded) -> None:
+        kind = message[0]
+        if kind < FIRST_STREAM_TYPE or kind >= _VENDOR:
+            self._other(message, decoded)
+            return
+        if not self._accounting.sequence(message[2] | message[3] << 8):
+            return
+        if kind != _DATA_TYPE:
+            self._other(message, decoded)
+            return
+        if not self._is_data(message):
+            return
+        _, _, _, stream, count, first_index, t0_us = DATA.unpack_from(message)
+        layout = self._layouts[stream]
+        raw = np.frombuffer(message, layout.dtype, count * layout.channels, DATA.size)
+        decoded.batches.append(Batch(
+            stream, count, raw.reshape(count, layout.channels),
+            np.array([self._accounting.batch(stream, first_index, count)], np.int64),
+            np.array([t0_us & 0x7FFF_FFFF_FFFF_FFFF], np.int64), layout.offsets_us,
+        ))  # fmt: skip
+
+    def _is_data(self, message: bytes) -> bool:
+        """A DATA message whose length is what its count says, of a described stream. Else counted."""
+        if len(message) < DATA.size + self._tail:
+            self.counts.malformed += 1
+            return False
+        layout = self._layouts.get(message[4])
+        if layout is None:
+            self.counts.undescribed += 1
+            return False
+        count = message[5]
+        if not count or len(message) != DATA.size + count * layout.row_bytes + self._tail:
+            self.counts.malformed += 1
+            return False
+        return True
+
+    def _other(self, message: bytes, decoded: Decoded) -> None:
+        """Responses and statuses; everything else is counted and skipped, so that newer tools can be read."""
+        body = message[: -self._tail] if self._tail else message
+        if (response := take_response(body)) is not None:
+            decoded.responses.append(response)
+        elif (status := take_status(body)) is not None:
+            decoded.statuses.append(status)
+        elif body[0] in (MessageType.RESPONSE, MessageType.STATUS):
+            self.counts.malformed += 1
+        else:
+            self.counts.unknown_type += 1
+
+    # -- hundreds at once -----------------------------------------------------------------------------------------
+
+    def _many(self, messages: list[bytes], decoded: Decoded) -> None:
+        first = messages[0]
+        size, stream, count = len(first), first[4] if len(first) > DATA.size else -1, first[5]
+        layout = self._layouts.get(stream)
+        if layout is not None and set(map(len, messages)) == {size} and self._is_data(first):
+            joined = b"".join(messages)
+            table = np.frombuffer(joined, self._table(layout, count))
+            if bool(((table["type"] == _DATA_TYPE) & (table["stream"] == stream) & (table["count"] == count)).all()):
+                keep, lost_at = self._accounting.sequences(table["seq"])
+                self._merge(table if keep is None else table[keep], stream, layout, count, lost_at, decoded)
+                return
+        self._mixed(messages, decoded)
+
+    def _mixed(self, messages: list[bytes], decoded: Decoded) -> None:
+        """Messages of several kinds and streams: judged together, merged per stream and length."""
+        for message in messages:
+            if not FIRST_STREAM_TYPE <= message[0] < _VENDOR:
+                self._other(message, decoded)
+        messages = [m for m in messages if FIRST_STREAM_TYPE <= m[0] < _VENDOR]
+        if not messages:
+            return
+        heads = np.frombuffer(b"".join([m[:4] for m in messages]), _HEAD)
+        keep, lost_at = self._accounting.sequences(heads["seq"])
+        if keep is not None:
+            messages = [m for m, kept in zip(messages, keep.tolist(), strict=True) if kept]
+        lost_list = [-1] * len(messages) if lost_at is None else lost_at.tolist()
+        by_stream: dict[int, list[tuple[bytes, int]]] = {}
+        for message, lost in zip(messages, lost_list, strict=True):
+            if message[0] != _DATA_TYPE:
+                self._other(message, decoded)
+            elif self._is_data(message):
+                by_stream.setdefault(message[4], []).append((message, lost))
+        for stream, rows in by_stream.items():
+            layout = self._layouts[stream]
+            for count, group in groupby(rows, key=lambda row: row[0][5]):
+                same = list(group)
+                table = np.frombuffer(b"".join([m for m, _ in same]), self._table(layout, count))
+                lost = None if lost_at is None else np.array([at for _, at in same], np.int64)
+                self._merge(table, stream, layout, count, lost, decoded)
+
+    def _table(self, layout: _Layout, count: int) -> np.dtype[np.void]:
+        """A whole DATA message, framing tail included, as one row."""
+        return np.dtype([
+            ("type", "u1"), ("flags", "u1"), ("seq", "<u2"), ("stream", "u1"), ("count", "u1"),
+            ("first_index", "<u4"), ("t0_us", "<u8"), ("samples", layout.dtype, (count, layout.channels)),
+            ("tail", "V", self._tail),
+        ])  # fmt: skip
+
+    def _merge(
+        self, table: NDArray[np.void], stream: int, layout: _Layout, count: int,
+        lost_at: NDArray[np.int64] | None, decoded: Decoded,
+    ) -> None:  # fmt: skip
+        if not len(table):
+            return
+        index = self._accounting.batches(stream, table["first_index"], count, lost_at)
+        raw = table["samples"].reshape(-1, layout.channels)
+        t0_us = (table["t0_us"] & np.uint64(0x7FFF_FFFF_FFFF_FFFF)).astype(np.int64)
+        decoded.batches.append(Batch(stream, count, raw, index, t0_us, layout.offsets_us))
