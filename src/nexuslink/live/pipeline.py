@@ -112,7 +112,9 @@ class Sensing:
         force = next((s for s in info.streams if s.kind == StreamKind.FORCE), None)
         imu = next((s for s in info.streams if s.kind == StreamKind.IMU), None)
         if force is None or imu is None or sum(g.channels for g in force.groups) != 2:
-            raise SessionError(f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware")
+            raise SessionError(
+                f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware"
+            )
         self.force_stream, self.imu_stream = force.stream, imu.stream
         try:
             self.estimator = Estimator(_calibration(record), _imu_scale(imu))

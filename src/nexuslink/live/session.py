@@ -144,7 +144,7 @@ class LiveSession:
     async def finished(self) -> SessionResult:
         """Wait for the end; every hold has one (the plan's own limits, on device time, or silence)."""
         await self._ended.wait()
-        assert self._ending is not None   # set before the event is
+        assert self._ending is not None  # set before the event is
         return await asyncio.shield(self._ending)
 
     # -- chunks ---------------------------------------------------------------------------------------------------
@@ -228,5 +228,5 @@ class LiveSession:
         try:
             await self._nexus.stop(reason)
         except (DeviceError, TransportError):
-            return False   # a dead link cannot be told; the result says so
+            return False  # a dead link cannot be told; the result says so
         return True
