@@ -240,7 +240,7 @@ class LinkMeter:
                 self._counted[1] += len(batch.raw) * (batch.stream == sensing.imu_stream)
             if clock is not None:
                 newest = decoded.batches[-1]
-                sampled_ns = clock.host_ns(float(newest.t0_us[-1] + newest.offsets_us[newest.count - 1]))
+                sampled_ns = clock.host_ns(float(newest.t_us[-1]))
                 self._latency_ms = max(0.0, (chunk.arrival_ns - sampled_ns) / 1e6)
         elapsed = chunk.arrival_ns - self._since_ns
         if elapsed >= RATE_WINDOW_NS:

@@ -148,8 +148,8 @@ class Accounting:
 
     def batches(
         self, stream: int, first_index: NDArray[np.uint32], count: int, lost_at: NDArray[np.int64] | None
-    ) -> NDArray[np.int64]:
-        """`batch` for consecutive batches of one stream, ``count`` samples each; first indexes without the wrap."""
+    ) -> int:
+        """`batch` for consecutive batches of one stream, ``count`` samples each; returns the first one's index."""
         start = self._next_index.get(stream, int(first_index[0]) if self.counts.restarts else 0)
         expected = first_index + np.uint32(count)
         expected[1:] = expected[:-1]
@@ -164,7 +164,6 @@ class Accounting:
             mine.lost += int(gap[on_link].sum())
             mine.overrun += int(gap[~on_link].sum())
         mine.received += count * len(gap)
-        index = start + np.cumsum(gap) + np.arange(len(gap), dtype=np.int64) * count
-        self._next_index[stream] = int(index[-1]) + count
+        self._next_index[stream] = start + int(gap.sum()) + count * len(gap)
         self._lost_before[stream] = self.counts.lost if lost_at is None else int(lost_at[-1])
-        return index
+        return start + int(gap[0])
