@@ -59,7 +59,7 @@ class Batch(NamedTuple):
     raw: Samples
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
     """What one chunk held, each list in order of arrival."""
 
