@@ -63,8 +63,6 @@ class Batch:
     def t_us(self) -> NDArray[np.int64]:
         """(n,) device time of every sample, microseconds: the message's stamp plus nominal periods."""
         offsets = self.offsets_us[: self.count]
-        if len(self.t0_us) == 1:
-            return offsets + self.t0_us[0]
         grid: NDArray[np.int64] = self.t0_us[:, None] + offsets
         return grid.ravel()
 

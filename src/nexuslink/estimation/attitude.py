@@ -1,0 +1,92 @@
+"""Gyroscope and accelerometer to the direction of up, then to each tip's angle and lean.
+
+Frames. Sensor frame: right-handed, z out of the base toward the tips, x toward the mark on the base. ``up`` is the
+vertical seen from there. The filter is VQF (Laidig and Seel, "VQF: Highly accurate IMU orientation estimation with
+bias estimation and magnetic disturbance rejection", Information Fusion 91, 2023), fed in batches.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from vqf import VQF
+
+from nexuslink.estimation.calibration import ImuScale
+
+MAX_BRIDGED_S: Final = 1.0
+"""A gap in the samples is bridged with its next sample for at most this long [assumption]."""
+
+# up = (2(xz - wy), 2(yz + wx), ww - xx - yy + zz) for a quaternion sensor -> earth, w first: eight products, one
+# matrix. Two small fancy indexings and a product cost a third of writing it out column by column.
+_LEFT: Final = np.array([1, 0, 2, 0, 0, 1, 2, 3])
+_RIGHT: Final = np.array([3, 2, 3, 1, 0, 1, 2, 3])
+_PRODUCTS_TO_UP: Final = np.array(
+    [[2, 0, 0], [-2, 0, 0], [0, 2, 0], [0, 2, 0], [0, 0, 1], [0, 0, -1], [0, 0, -1], [0, 0, 1]], np.float64
+)
+
+
+def up_in_sensor(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Direction of up in the sensor frame, (n, 3), of unit quaternions sensor -> earth, (n, 4), w first."""
+    products = quaternions.take(_LEFT, axis=1) * quaternions.take(_RIGHT, axis=1)
+    return products @ _PRODUCTS_TO_UP
+
+
+class TipGeometry:
+    """Angles of both tips from the vertical."""
+
+    def __init__(self, axis: NDArray[np.float64]) -> None:
+        """``axis``: (2, 3) unit vectors out of the tips, sensor frame."""
+        # One product gives, per tip: cos(angle) = a.up, and the sideways part a_y up_z - a_z up_y.
+        zero = np.zeros(2)
+        sideways = np.stack([zero, -axis[:, 2], axis[:, 1]])
+        self._columns = np.ascontiguousarray(np.hstack([axis.T, sideways]))
+        self._axis_x = axis[:, 0]
+
+    def angles(self, up: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """``up`` (n, 3) -> cosine of the angle from vertical, that angle, and the lean's direction; each (n, 2).
+
+        Angle in degrees, 0 to 180. Direction in degrees in the tool's level frame: 0 toward the mark, +90
+        counterclockwise seen from above, -180 to 180.
+        """
+        both = up @ self._columns
+        cosine = both[:, :2]
+        forward = self._axis_x - up[:, :1] * cosine
+        direction = np.arctan2(both[:, 2:], forward)
+        direction *= 180.0 / np.pi
+        # |a - (a.up) up| is the sine; atan2 keeps its accuracy near 0, where arccos loses half the digits.
+        sine = np.sqrt(np.maximum(1.0 - cosine * cosine, 0.0))
+        angle = np.arctan2(sine, cosine)
+        angle *= 180.0 / np.pi
+        return cosine, angle, direction
+
+
+class AttitudeTracker:
+    """Batches of raw IMU counts to ``up``. Causal; batch boundaries do not change the result."""
+
+    def __init__(self, scale: ImuScale) -> None:
+        self._scale = scale
+        self._period_us = 1e6 / scale.rate_hz
+        self._filter = VQF(1.0 / scale.rate_hz)
+        self._last_us: int | None = None
+
+    def update(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> NDArray[np.float64]:
+        """``t_us`` (n,), ``raw`` (n, 6) counts, gyro then accelerometer -> ``up`` (n, 3)."""
+        n = len(t_us)
+        positions: NDArray[np.int64] | None = None
+        if self._last_us is not None and (int(t_us[-1]) - self._last_us) / self._period_us - n > 0.5:
+            raw, positions = self._bridged(self._last_us, t_us, raw)
+        self._last_us = int(t_us[-1])
+        gyro = raw[:, :3] * self._scale.gyro_rad_s
+        accel = raw[:, 3:6] * self._scale.accel_m_s2
+        up = up_in_sensor(self._filter.updateBatch(gyro, accel)["quat6D"])
+        return up if positions is None else up[positions]
+
+    def _bridged(
+        self, last_us: int, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]
+    ) -> tuple[NDArray[np.signedinteger], NDArray[np.int64]]:
+        """Rows repeated so that the filter's constant rate holds over the gaps; where the real rows went."""
+        steps = np.rint(np.diff(np.concatenate([[last_us], t_us])) / self._period_us).astype(np.int64)
+        repeats = np.clip(steps, 1, max(1, int(MAX_BRIDGED_S * self._scale.rate_hz)))
+        return np.repeat(raw, repeats, axis=0), np.cumsum(repeats) - 1
