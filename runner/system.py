@@ -1,0 +1,107 @@
+"""The system libraries that Qt's wheels do not bring, and whether a window is possible. Looked for once, by loading.
+
+Knows Debian's package names; elsewhere it names the libraries and leaves the rest to the person.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+
+from runner.environment import Environment
+from runner.install import clean_environ
+from runner.progress import Progress, run_bounded
+
+APT_LIMIT_S = 900.0
+
+#: What Qt loads -> Debian's package. Off screen first, then what an X11 window needs on top.
+OFFSCREEN = {
+    "libEGL.so.1": "libegl1",
+    "libGL.so.1": "libgl1",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libfontconfig.so.1": "libfontconfig1",
+}
+WINDOW = {
+    **OFFSCREEN,
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-xkb.so.1": "libxcb-xkb1",
+    "libxcb-shape.so.0": "libxcb-shape0",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+}
+SETS = {"offscreen": OFFSCREEN, "window": WINDOW}
+
+
+def window_possible() -> bool:
+    """Is there a display to open a window on?"""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def missing_for(environment: Environment, purpose: str) -> str:
+    """Empty when Qt can start for ``purpose``; else what to do, after installing was tried where that is allowed.
+
+    The good answer is remembered beside the environment's stamps.
+    """
+    if not sys.platform.startswith("linux"):
+        return ""
+    stamp = environment.stamp(f"system-{purpose}")
+    if os.path.exists(stamp):
+        return ""
+    missing = _missing(SETS[purpose])
+    if missing and _can_install():
+        _install(missing)
+        missing = _missing(SETS[purpose])
+    if missing:
+        return _advice(missing)
+    with open(stamp, "w", encoding="utf-8") as file:
+        file.write("\n".join(SETS[purpose]))
+    return ""
+
+
+def _missing(wanted: dict[str, str]) -> dict[str, str]:
+    return {library: package for library, package in wanted.items() if not _loads(library)}
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _can_install() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def _advice(missing: dict[str, str]) -> str:
+    if shutil.which("apt-get"):
+        return "run: sudo apt-get install -y --no-install-recommends " + " ".join(missing.values())
+    return "install what brings " + " ".join(missing)
+
+
+def _install(missing: dict[str, str]) -> None:
+    """As root on Debian. A failure is not an error here: what is still missing afterwards is said by the caller."""
+    progress = Progress(1)
+    progress.step(f"installing {len(missing)} system libraries for Qt")
+
+    def on_line(line: str) -> None:
+        progress.detail(line)
+        progress.tick()
+
+    env = {**clean_environ(), "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing.values()]
+    for command in (install, ["apt-get", "update", "-qq"], install):  # the lists may be absent or old
+        status = run_bounded(command, limit_s=APT_LIMIT_S, on_line=on_line, on_wait=progress.tick, env=env)
+        if status == 0 and command is install:
+            break
+    subprocess.run(["ldconfig"], check=False, timeout=60)
+    progress.done(f"{' '.join(missing.values())}")

@@ -1,0 +1,110 @@
+"""What a user may choose about the simulated tool: names, defaults, ranges, and the words for a mistake.
+
+One table serves the ``sim:`` address and the command line. Light to import: no numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nexus_simulator.scripts import DEFAULT_SCRIPT, script_named
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that distinguishes one simulated tool from another."""
+
+    script: str = DEFAULT_SCRIPT
+    seed: int = 0
+    speed: float = 1.0
+    """Simulated seconds a second; infinity is 'as fast as it can'."""
+    force_rate: float = 250.0
+    imu_rate: float = 500.0
+    skew_ppm: float = 18.0
+    """How much faster the tool's clock runs than the host's. A watch crystal: +-20 ppm is usual."""
+    battery: float = 87.0
+    """Charge when the tool is switched on, percent."""
+    boot: int = 0
+    """Which start of the same tool this is: gives another boot id."""
+    drop: float = 0.0
+    delay_ms: float = 0.0
+    imu: Path | None = None
+    """A recording that takes the place of the inertial unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One row of the table."""
+
+    field: str
+    allowed: str
+    """What may be written, for people."""
+    parse: Callable[[str], Any]
+    doc: str
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def _speed(text: str) -> float:
+    return math.inf if text == "max" else _number(0.1, 1000.0)(text)
+
+
+def _script(text: str) -> str:
+    return script_named(text).name
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    "script": Parameter("script", "a name that `nexuslink sim scripts` lists", _script, "what the person does"),
+    "seed": Parameter("seed", "0 to 99999", _integer(0, 99_999), "which person and which tool"),
+    "speed": Parameter("speed", "0.1 to 1000, or max", _speed, "simulated seconds a second"),
+    "force_rate": Parameter("force_rate", "50 to 1000", _number(50.0, 1000.0), "force samples a second"),
+    "imu_rate": Parameter("imu_rate", "50 to 1000", _number(50.0, 1000.0), "inertial samples a second"),
+    "skew_ppm": Parameter("skew_ppm", "-500 to 500", _number(-500.0, 500.0), "how fast the tool's clock runs"),
+    "battery": Parameter("battery", "4 to 100", _number(4.0, 100.0), "charge when switched on, percent"),
+    "boot": Parameter("boot", "0 to 4294967295", _integer(0, 0xFFFFFFFF), "which start of the same tool"),
+    "drop": Parameter("drop", "0 to 1", _number(0.0, 1.0), "share of messages that the link loses"),
+    "delay": Parameter("delay_ms", "0 to 10000", _number(0.0, 10_000.0), "extra delay of the link, ms"),
+    "imu": Parameter("imu", "a .npz file", Path, "play this recording instead of the inertial unit"),
+}
+"""Every parameter by the name that users write."""
+
+
+def parse_options(params: Mapping[str, str]) -> Options:
+    """Options from name and text; ValueError names the parameter, the value and what is allowed."""
+    options = Options()
+    for name, text in params.items():
+        parameter = PARAMETERS.get(name)
+        if parameter is None:
+            raise ValueError(f"{name}={text}: no such parameter; there are: {', '.join(PARAMETERS)}")
+        try:
+            value = parameter.parse(text)
+        except ValueError as error:
+            if parameter.field == "script":
+                raise ValueError(str(error)) from None
+            raise ValueError(f"{name}={text}: not possible; allowed: {parameter.allowed}") from None
+        options = replace(options, **{parameter.field: value})
+    if options.imu is not None and "imu_rate" in params:
+        raise ValueError("imu_rate cannot be chosen together with imu: the recording has its own rate")
+    return options

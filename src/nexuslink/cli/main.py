@@ -1,0 +1,129 @@
+"""``nexuslink``: one program, a table of commands. Errors a person can mend are one line and exit status 2.
+
+Each command imports what it needs when it runs: `nexuslink gui` must show a window before numpy is even found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Final, NoReturn
+
+import nexuslink
+
+COMMAND_GROUP: Final = "nexuslink.commands"
+"""Entry points ``register(subparsers)`` of other distributions and of the simulator."""
+EXIT_MISUSE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+_URL_HELP: Final = "address of a tool: serial:PORT, tcp:HOST:PORT, sim:[?script=NAME] (see README, 'Addresses')"
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_MISUSE, f"{self.prog}: {message}; try {self.prog} --help\n")
+
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def _later(target: str) -> Handler:
+    """``module:function`` of this package, imported when the command runs."""
+    module, name = target.split(":")
+
+    def run(args: argparse.Namespace) -> int:
+        handler: Handler = getattr(import_module(f"nexuslink.cli.{module}"), name)
+        return handler(args)
+
+    return run
+
+
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    parser = _Parser(prog="nexuslink", description="Companion of an instrumented Core Nexus.")
+    parser.add_argument("--version", action="version", version=f"nexuslink {nexuslink.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, doc: str, target: str, json: bool = True) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = commands.add_parser(name, help=doc, description=doc)
+        if json:
+            sub.add_argument("--json", action="store_true", help="one JSON document (or one a line) for programs")
+        sub.set_defaults(run=_later(target))
+        return sub
+
+    add("scan", "List the tools that are there; the simulated one is always offered.", "tools:scan")
+    sub = add("info", "Say what a tool is and what it streams.", "tools:info")
+    sub.add_argument("url", help=_URL_HELP)
+
+    sub = add("stream", "Print force and tip angle as they come.", "tools:stream")
+    sub.add_argument("url", help=_URL_HELP)
+    sub.add_argument("--seconds", type=float, default=None, help="stop after so many seconds of the tool's time")
+
+    sub = add("record", "Record everything a tool sends, without a plan.", "tools:record")
+    sub.add_argument("url", help=_URL_HELP)
+    sub.add_argument("--seconds", type=float, default=None, help="stop after so many seconds of the tool's time")
+    sub.add_argument("--out", default=None, help="file to write (default: a new one in the sessions folder)")
+
+    sub = add("release", "Guide one hold. Exit status 0 when it is done, 1 when it was stopped before.", "release:run")
+    sub.add_argument("site", help="psoas-left, psoas-right, iliacus-left, iliacus-right, or a plan file (.toml)")
+    sub.add_argument("--device", required=True, metavar="URL", help=_URL_HELP)
+    sub.add_argument("--sessions", default=None, metavar="FOLDER", help="where session files go")
+    sub.add_argument("--no-record", action="store_true", help="write no session file")
+
+    sub = add("replay", "Run a session file again and compare. Exit status 1 if the result differs.", "replay:run")
+    sub.add_argument("file", help="a session (.mcap) or an unfinished one (.mcap.part)")
+
+    sub = add("gui", "Open the window.", "gui:run", json=False)
+    sub.add_argument("--device", default=None, metavar="URL", help="connect to this tool at once")
+    sub.add_argument("--site", default=None, help="go to this site at once")
+    sub.add_argument("--theme", choices=("dark", "light"), default="dark")
+    sub.add_argument("--demo", action="store_true", help="a guided hold on the simulated tool, at once")
+
+    sub = add("doctor", "Say what is missing on this machine, and how to mend it.", "doctor:run")
+    sub.add_argument("--device", default=None, metavar="URL", help="also try this tool")
+
+    for plugin in entry_points(group=COMMAND_GROUP):
+        if command is None or plugin.name == command or command in ("-h", "--help"):
+            plugin.load()(commands)
+        else:   # known by name, not imported
+            commands.add_parser(plugin.name)
+    return parser
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    """Errors whose message is written for a person: one table for the whole program."""
+    names = (
+        "transport.errors:TransportError", "device.errors:DeviceError", "release.errors:PlanError",
+        "recording.errors:RecordingError", "live.errors:SessionError", "cli.errors:UsageError",
+    )  # fmt: skip
+    pairs = (name.split(":") for name in names)
+    return tuple(getattr(import_module(f"nexuslink.{module}"), kind) for module, kind in pairs)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = _parser(words[0] if words else None).parse_args(words)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:   # the reader of our output has gone: nothing more to say to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if not isinstance(error, _mendable()):
+            raise
+        sys.stderr.write(f"nexuslink: {' '.join(str(error).split())}\n")
+        return EXIT_MISUSE
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""What happens to every chunk after decoding: estimate, guide, measure the link. Live and replay run this code.
+
+Everything here follows from the chunks alone (their bytes and their arrival times), and from the stop commands
+handed in; so a recorded session gives the same result again, to the bit. Pure: no socket, no thread, no clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from nexuslink.estimation.calibration import ImuScale, ToolCalibration
+from nexuslink.estimation.errors import CalibrationError
+from nexuslink.estimation.estimator import Estimates, Estimator, Stream
+from nexuslink.live.errors import SessionError
+from nexuslink.protocol.chunk import Chunk
+from nexuslink.protocol.clock import ClockFit
+from nexuslink.protocol.decoder import Batch, Decoded, Decoder
+from nexuslink.protocol.messages import (
+    CalibrationResponse,
+    Capability,
+    InfoResponse,
+    Opcode,
+    Quantity,
+    Status,
+    StreamDescriptor,
+    StreamKind,
+    TareResponse,
+)
+from nexuslink.release.coach import Coach, Cue
+from nexuslink.release.hold import HoldEngine, HoldEvent, HoldState, StopReason
+from nexuslink.release.plans import Plan
+from nexuslink.release.summary import HoldSummary, SummaryBuilder
+
+SILENCE_LOST_S: Final = 5.0
+"""A hold ends when the tool has been silent for this long [assumption]; the coach says so long before."""
+RATE_WINDOW_NS: Final = 1_000_000_000
+"""Rates are counted over at least this much arrival time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkQuality:
+    """How well the tool is heard. Rates and latency are NaN until known."""
+
+    force_rate_hz: float
+    imu_rate_hz: float
+    loss_fraction: float
+    lost_messages: int
+    overrun_samples: int
+    latency_ms: float
+    battery_percent: int | None
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one glance needs; the values are the plan's tip, newest sample."""
+
+    plan: Plan
+    hold: HoldState
+    cue: Cue
+    force_n: float
+    pressure_kpa: float
+    tip_angle_deg: float
+    tip_direction_deg: float
+    link: LinkQuality
+    simulated: bool
+    recording_s: float
+    t_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveUpdate:
+    """What one chunk (or tick) brought: new estimates if any, and the state after it."""
+
+    estimates: Estimates | None
+    snapshot: Snapshot
+
+
+def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
+    gyro, accel = descriptor.groups[0], descriptor.groups[1]
+    usable = (
+        gyro.quantity == Quantity.ANGULAR_RATE_RAD_S and accel.quantity == Quantity.ACCELERATION_M_S2
+        and gyro.channels == accel.channels == 3
+        and all(math.isfinite(g.scale) and g.scale > 0 for g in (gyro, accel))
+    )  # fmt: skip
+    if not usable:
+        raise SessionError("the tool's IMU stream is not gyroscope x, y, z then accelerometer x, y, z; update it")
+    return ImuScale(descriptor.rate_hz, gyro.scale, accel.scale)
+
+
+def _calibration(record: CalibrationResponse) -> ToolCalibration:
+    tips = record.force
+    return ToolCalibration(
+        calibration_id=record.calibration_id,
+        zero_counts=np.array([float(t.zero_counts) for t in tips]),
+        gain_n_per_count=np.array([t.gain_n_per_count for t in tips]),
+        tip_mass_kg=np.array([t.tip_mass_kg for t in tips]),
+        contact_area_mm2=np.array([t.contact_area_mm2 if t.contact_area_mm2 > 0 else math.nan for t in tips]),
+        axis=np.array([t.axis for t in tips]),
+    )
+
+
+class Sensing:
+    """Decoded batches to estimates: the streams found by kind, the record applied, tare answers obeyed."""
+
+    def __init__(self, info: InfoResponse, record: CalibrationResponse) -> None:
+        force = next((s for s in info.streams if s.kind == StreamKind.FORCE), None)
+        imu = next((s for s in info.streams if s.kind == StreamKind.IMU), None)
+        if force is None or imu is None or sum(g.channels for g in force.groups) != 2:
+            raise SessionError(f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware")
+        self.force_stream, self.imu_stream = force.stream, imu.stream
+        try:
+            self.estimator = Estimator(_calibration(record), _imu_scale(imu))
+        except CalibrationError as error:
+            raise SessionError(f"{info.serial_number}: {error}; calibrate the tool again") from None
+        self.tared = False
+
+    def update(self, decoded: Decoded) -> Estimates | None:
+        """New estimates, or ``None``."""
+        for response in decoded.responses:
+            if response.opcode == Opcode.TARE and response.status == Status.OK:
+                answer = TareResponse.unpack(response.payload)
+                if answer is not None:
+                    self.tared |= self.estimator.tare(np.array(answer.mean_counts, np.float64))
+        if not decoded.batches:
+            return None
+        return self.estimator.update(
+            _joined(decoded.batches, self.force_stream), _joined(decoded.batches, self.imu_stream)
+        )
+
+
+def _joined(batches: Sequence[Batch], stream: int) -> Stream | None:
+    mine = [b for b in batches if b.stream == stream]
+    if not mine:
+        return None
+    if len(mine) == 1:
+        return mine[0].t_us, mine[0].raw
+    return np.concatenate([b.t_us for b in mine]), np.concatenate([b.raw for b in mine])
+
+
+class Pipeline:
+    """One guided hold: decoded chunks in, updates out."""
+
+    def __init__(self, info: InfoResponse, record: CalibrationResponse, decoder: Decoder, plan: Plan) -> None:
+        self.plan = plan
+        self.engine = HoldEngine(plan)
+        self.events: list[HoldEvent] = []
+        """Transitions since the start; a hold has few (its phases and zones have hysteresis)."""
+        self.sensing = Sensing(info, record)
+        self._simulated = bool(info.capabilities & Capability.SIMULATED)
+        self._decoder = decoder
+        self._coach = Coach(plan)
+        self._summary = SummaryBuilder(plan)
+        self._meter = LinkMeter(decoder)
+        self._first_us: int | None = None
+        self._values = (math.nan, math.nan, math.nan, math.nan)
+        self.t_us = 0
+
+    def process(self, chunk: Chunk, decoded: Decoded, clock: ClockFit | None = None) -> LiveUpdate:
+        """Take what one chunk became. ``clock`` is known live only; it touches nothing but the shown latency."""
+        estimates = self.sensing.update(decoded)
+        self._meter.take(chunk, decoded, self.sensing, clock)
+        if estimates is not None and len(estimates.t_us):
+            self._guide(estimates)
+        elif self._meter.silent_s >= SILENCE_LOST_S:
+            self.stop(StopReason.LINK_LOST)
+        return LiveUpdate(estimates, self.snapshot())
+
+    def _guide(self, estimates: Estimates) -> None:
+        tip = self.plan.tip
+        self.t_us = int(estimates.t_us[-1])
+        if self._first_us is None:
+            self._first_us = int(estimates.t_us[0])
+        self._values = (
+            float(estimates.force_n[-1, tip]), float(estimates.pressure_kpa[-1, tip]),
+            float(estimates.tip_angle_deg[-1, tip]), float(estimates.tip_direction_deg[-1, tip]),
+        )  # fmt: skip
+        if self.engine.ended:
+            return
+        arrays = (estimates.t_us, estimates.force_n, estimates.tip_angle_deg, estimates.tip_direction_deg)
+        self.events += self.engine.update(*arrays)
+        self._summary.update(*arrays, self.engine.state)
+
+    def stop(self, reason: StopReason) -> None:
+        """End the hold now, at the newest sample's time. Nothing happens if it has ended already."""
+        self.events += self.engine.stop(self.t_us, reason)
+
+    def snapshot(self) -> Snapshot:
+        """The state after the latest chunk."""
+        state = self.engine.state
+        link = self._meter.quality()
+        force, pressure, angle, direction = self._values
+        cue = self._coach.advise(state, force, angle, direction, link.silent_s)
+        recorded = (self.t_us - self._first_us) / 1e6 if self._first_us is not None else 0.0
+        return Snapshot(
+            self.plan, state, cue, force, pressure, angle, direction, link, self._simulated, recorded, self.t_us
+        )
+
+    def summary(self) -> HoldSummary:
+        """How the hold was."""
+        return self._summary.finish(self.engine.state)
+
+
+class LinkMeter:
+    """Rates, loss, latency and silence, from what the chunks say."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._since_ns: int | None = None
+        self._last_data_ns: int | None = None
+        self._now_ns = 0
+        self._counted = [0, 0]
+        self._rates = (math.nan, math.nan)
+        self._latency_ms = math.nan
+        self._battery: int | None = None
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds, on the transport's clock, since samples last came."""
+        return 0.0 if self._last_data_ns is None else (self._now_ns - self._last_data_ns) / 1e9
+
+    def take(self, chunk: Chunk, decoded: Decoded, sensing: Sensing, clock: ClockFit | None) -> None:
+        """Count one chunk."""
+        self._now_ns = chunk.arrival_ns
+        if self._since_ns is None:
+            self._since_ns = self._last_data_ns = chunk.arrival_ns
+        if decoded.statuses:
+            self._battery = decoded.statuses[-1].battery_percent
+        if decoded.batches:
+            self._last_data_ns = chunk.arrival_ns
+            for batch in decoded.batches:
+                self._counted[0] += len(batch.raw) * (batch.stream == sensing.force_stream)
+                self._counted[1] += len(batch.raw) * (batch.stream == sensing.imu_stream)
+            if clock is not None:
+                newest = decoded.batches[-1]
+                sampled_ns = clock.host_ns(float(newest.t0_us[-1] + newest.offsets_us[newest.count - 1]))
+                self._latency_ms = max(0.0, (chunk.arrival_ns - sampled_ns) / 1e6)
+        elapsed = chunk.arrival_ns - self._since_ns
+        if elapsed >= RATE_WINDOW_NS:
+            self._rates = (self._counted[0] * 1e9 / elapsed, self._counted[1] * 1e9 / elapsed)
+            self._counted = [0, 0]
+            self._since_ns = chunk.arrival_ns
+
+    def quality(self) -> LinkQuality:
+        """As of the latest chunk."""
+        link = self._decoder.link
+        return LinkQuality(
+            *self._rates, link.loss_fraction, link.lost, link.overrun_samples, self._latency_ms, self._battery,
+            self.silent_s,
+        )  # fmt: skip

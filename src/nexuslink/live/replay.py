@@ -1,0 +1,115 @@
+"""A session file through decoder, estimator and hold engine again: the same code, the same result, to the bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nexuslink.estimation.estimator import Estimates
+from nexuslink.live.errors import SessionError
+from nexuslink.live.pipeline import LiveUpdate, Pipeline
+from nexuslink.live.session import EVENT_STOP
+from nexuslink.protocol.decoder import Decoder
+from nexuslink.protocol.messages import CalibrationResponse, InfoResponse
+from nexuslink.recording.messages import EstimateRows
+from nexuslink.recording.reader import SessionReader
+from nexuslink.release.hold import StopReason
+from nexuslink.release.plans import parse_plan
+from nexuslink.release.summary import HoldSummary
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What came out, and whether it is what was recorded.
+
+    ``rows_identical``: every recorded estimate came out again with the same bits. ``summary_identical``: so did the
+    summary; ``None`` for a recording that was cut before it had one.
+    """
+
+    summary: HoldSummary
+    rows: int
+    recorded_rows: int
+    rows_identical: bool
+    summary_identical: bool | None
+    truncated: bool
+    simulated: bool
+    lost_messages: int
+
+
+def replay(path: Path, watch: Callable[[LiveUpdate], None] | None = None) -> ReplayResult:
+    """Run a recorded hold again. Raises `RecordingError` for the file, `SessionError` for what it lacks."""
+    reader = SessionReader(path)
+    header = reader.header
+    info, record = InfoResponse.unpack(header.info), CalibrationResponse.unpack(header.calibration)
+    if info is None or record is None:
+        raise SessionError(f"{path}: the tool's description in it cannot be read; it was made by another version")
+    if header.plan_toml is None:
+        raise SessionError(f"{path}: a recording without a plan has no hold to replay; `nexuslink release` makes one")
+    decoder = Decoder(framed=header.framed)
+    decoder.describe(info.streams)
+    pipeline = Pipeline(info, record, decoder, parse_plan(header.plan_toml, f"the plan in {path}"))
+    comparison = _Comparison(reader.estimates())
+    commands = [_stop_command(e.detail, path) for e in reader.events() if e.kind == EVENT_STOP]
+    done = 0
+    for done, chunk in enumerate(reader.chunks(), start=1):   # noqa: B007  (read after the loop)
+        while commands and commands[0][0] < done:
+            pipeline.stop(commands.pop(0)[1])
+        update = pipeline.process(chunk, decoder.feed(chunk.data))
+        if update.estimates is not None:
+            comparison.take(update.estimates)
+        if watch is not None:
+            watch(update)
+    for after, reason in commands:
+        if after <= done:
+            pipeline.stop(reason)
+    summary = pipeline.summary()
+    as_recorded = json.loads(json.dumps(summary.as_dict()))
+    return ReplayResult(
+        summary=summary, rows=comparison.rows, recorded_rows=comparison.finish(),
+        rows_identical=comparison.identical,
+        summary_identical=None if reader.summary is None else reader.summary == as_recorded,
+        truncated=reader.truncated, simulated=header.simulated, lost_messages=decoder.link.lost,
+    )  # fmt: skip
+
+
+def _stop_command(detail: str, path: Path) -> tuple[int, StopReason]:
+    try:
+        command = json.loads(detail)
+        return int(command["after_chunks"]), StopReason(command["reason"])
+    except (ValueError, KeyError, TypeError):
+        raise SessionError(f"{path}: a stop command in it cannot be read: {detail!r}") from None
+
+
+class _Comparison:
+    """Estimates against the recorded ones, batch by batch, in constant memory."""
+
+    def __init__(self, recorded: Iterator[EstimateRows]) -> None:
+        self._recorded = recorded
+        self._recorded_rows = 0
+        self._exhausted = False
+        self.rows = 0
+        self.identical = True
+
+    def take(self, made: Estimates) -> None:
+        """Compare one batch with the next recorded one."""
+        self.rows += len(made.t_us)
+        expected = next(self._recorded, None)
+        if expected is None:   # a cut file may hold the chunk but not yet its estimates
+            self._exhausted = True
+            return
+        self._recorded_rows += len(expected.t_us)
+        self.identical &= not self._exhausted and all(
+            np.array_equal(getattr(made, name), getattr(expected, name), equal_nan=name != "t_us")
+            for name in EstimateRows._fields
+        )
+
+    def finish(self) -> int:
+        """Number of recorded rows, those never reached included (which is a difference)."""
+        left = sum(len(rows.t_us) for rows in self._recorded)
+        if left:
+            self.identical = False
+        return self._recorded_rows + left

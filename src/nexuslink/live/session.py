@@ -1,0 +1,232 @@
+"""One guided hold on a connected tool: start, tare, guide, record, tell the tool how it ended.
+
+The recorder takes each raw chunk before anything else sees it. The session ends by itself (done, stopped, or the
+link lost); whoever waits for `finished` gets the result, and the session file is whole in every case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+import nexuslink
+from nexuslink.device.errors import DeviceError
+from nexuslink.device.nexus import Nexus
+from nexuslink.live.errors import SessionError
+from nexuslink.live.pipeline import LiveUpdate, Pipeline, Snapshot
+from nexuslink.protocol import messages
+from nexuslink.protocol.chunk import Chunk
+from nexuslink.protocol.decoder import Decoded
+from nexuslink.protocol.exchange import LinkState
+from nexuslink.recording.header import SessionHeader
+from nexuslink.recording.writer import SessionWriter
+from nexuslink.release.hold import Phase, StopReason
+from nexuslink.release.plans import Plan, plan_text
+from nexuslink.release.summary import HoldSummary
+from nexuslink.transport.errors import TransportError
+
+TARE_AFTER_S: Final = 0.5
+"""Seconds of samples that must look unloaded before the tare is asked for [assumption]."""
+TARE_WINDOW_MS: Final = 250
+TARE_LIMIT_N: Final = 5.0
+"""Above this the tool counts as loaded: no tare, the calibration's own zero stays [assumption]."""
+EVENT_STOP: Final = "stop"
+"""Kind of the recorded event that says which chunk a stop command followed."""
+EVENT_PHASE: Final = "phase"
+
+_TOOL_REASON: Final = {
+    Phase.DONE: messages.StopReason.DONE,
+    StopReason.OVER_FORCE: messages.StopReason.OVER_FORCE,
+    StopReason.SENSOR: messages.StopReason.FAULT,
+    StopReason.LINK_LOST: messages.StopReason.FAULT,
+}
+"""How the tool is told; everything else is the user's doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResult:
+    """How it went. ``told_tool``: the tool has confirmed that it knows."""
+
+    summary: HoldSummary
+    session_file: Path | None
+    snapshot: Snapshot
+    told_tool: bool
+
+
+def session_name(site: str) -> str:
+    """File name of a new session: local time and site."""
+    return f"{datetime.now():%Y-%m-%d_%H%M%S_%f}_{site}.mcap"
+
+
+def header_for(nexus: Nexus, plan: Plan | None) -> SessionHeader:
+    """What a replay needs besides the chunks."""
+    info = nexus.info
+    return SessionHeader(
+        nexuslink_version=nexuslink.__version__, url=nexus.url, simulated=nexus.simulated,
+        framed=nexus.transport.framed, serial_number=info.serial_number, boot_id=info.boot_id,
+        info=info.pack(), calibration=nexus.calibration.pack(),
+        plan_toml=plan_text(plan) if plan is not None else None,
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
+class LiveSession:
+    """Made by `start`; ends by itself or by `stop`."""
+
+    def __init__(self, nexus: Nexus, plan: Plan, writer: SessionWriter | None) -> None:
+        self.plan = plan
+        self._nexus = nexus
+        self._writer = writer
+        self._pipeline = Pipeline(nexus.info, nexus.calibration, nexus.decoder, plan)
+        self._callbacks: list[Callable[[LiveUpdate], None]] = []
+        self._chunks = 0
+        self._events_written = 0
+        self._loads: list[np.ndarray] = []
+        self._unloaded_us = 0
+        self._tare: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[SessionResult] | None = None
+        self._ended = asyncio.Event()
+
+    @classmethod
+    async def start(cls, nexus: Nexus, plan: Plan, recording_dir: Path | None) -> LiveSession:
+        """Begin: open the recording (none with ``None``), START, tare as soon as the tool is seen unloaded."""
+        if nexus.state is LinkState.STREAMING:
+            raise SessionError(f"{nexus.url}: a session is running already; stop it first")
+        writer = None
+        if recording_dir is not None:
+            writer = SessionWriter(recording_dir / session_name(plan.site), header_for(nexus, plan))
+        session = None
+        try:
+            session = cls(nexus, plan, writer)
+            session._watch(nexus)
+            await nexus.start()
+        except BaseException:
+            if session is not None:
+                session._unwatch()
+            if writer is not None:
+                writer.abort()
+            raise
+        return session
+
+    def _watch(self, nexus: Nexus) -> None:
+        if self._writer is not None:
+            nexus.add_tap(self._writer.chunk)
+        nexus.add_listener(self._take)
+        nexus.add_closer(self._link_closed)
+
+    def _unwatch(self) -> None:
+        if self._writer is not None:
+            self._nexus.remove(self._writer.chunk)
+        self._nexus.remove(self._take)
+        self._nexus.remove(self._link_closed)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state after the latest chunk."""
+        return self._pipeline.snapshot()
+
+    def subscribe(self, callback: Callable[[LiveUpdate], None]) -> None:
+        """``callback`` is called on the loop's thread for every chunk and tick."""
+        self._callbacks.append(callback)
+
+    async def stop(self, reason: StopReason = StopReason.USER) -> SessionResult:
+        """End now; returns when the recording is whole and the tool has been told (bounded)."""
+        self._command_stop(reason)
+        return await self.finished()
+
+    async def finished(self) -> SessionResult:
+        """Wait for the end; every hold has one (the plan's own limits, on device time, or silence)."""
+        await self._ended.wait()
+        assert self._ending is not None   # set before the event is
+        return await asyncio.shield(self._ending)
+
+    # -- chunks ---------------------------------------------------------------------------------------------------
+
+    def _take(self, chunk: Chunk, decoded: Decoded) -> None:
+        self._chunks += 1
+        update = self._pipeline.process(chunk, decoded, self._nexus.clock_fit)
+        estimates = update.estimates
+        if estimates is not None:
+            if self._writer is not None:
+                self._writer.estimates(
+                    estimates.t_us, estimates.force_n, estimates.pressure_kpa, estimates.tip_angle_deg,
+                    estimates.tip_direction_deg,
+                )  # fmt: skip
+            if self._tare is None:
+                self._watch_for_tare(estimates.t_us, estimates.force_n)
+        self._record_events()
+        for callback in self._callbacks:
+            callback(update)
+        if self._pipeline.engine.ended:
+            self._finish()
+
+    def _watch_for_tare(self, t_us: np.ndarray, force_n: np.ndarray) -> None:
+        """Ask for the tare once, when the tool has looked unloaded for long enough and nobody is on it."""
+        unloaded = bool((np.abs(force_n) < TARE_LIMIT_N).all()) and self._pipeline.engine.state.phase is Phase.WAITING
+        self._unloaded_us = (self._unloaded_us or int(t_us[0])) if unloaded else 0
+        if self._unloaded_us and int(t_us[-1]) - self._unloaded_us >= TARE_AFTER_S * 1e6:
+            self._tare = asyncio.get_running_loop().create_task(self._ask_tare())
+
+    async def _ask_tare(self) -> None:
+        """The answer itself is obeyed where it is decoded, so that a replay obeys it too."""
+        try:
+            await self._nexus.tare(TARE_WINDOW_MS)
+        except (DeviceError, TransportError) as error:
+            if self._writer is not None and not self._ended.is_set():
+                self._writer.event(self._pipeline.t_us, "tare-failed", str(error))
+
+    def _record_events(self) -> None:
+        events = self._pipeline.events
+        for event in events[self._events_written :]:
+            if self._writer is not None:
+                self._writer.event(event.t_us, EVENT_PHASE, f"{event.phase_from.value} to {event.phase_to.value}")
+        self._events_written = len(events)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _command_stop(self, reason: StopReason) -> None:
+        if self._pipeline.engine.ended:
+            return
+        if self._writer is not None:
+            detail = json.dumps({"reason": reason.value, "after_chunks": self._chunks})
+            self._writer.event(self._pipeline.t_us, EVENT_STOP, detail)
+        self._pipeline.stop(reason)
+        self._record_events()
+        self._finish()
+
+    def _link_closed(self, _reason: str) -> None:
+        self._command_stop(StopReason.LINK_LOST)
+
+    def _finish(self) -> None:
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._wind_up())
+            self._ended.set()
+
+    async def _wind_up(self) -> SessionResult:
+        state = self._pipeline.engine.state
+        told = await self._tell_tool(_TOOL_REASON.get(state.stop_reason or state.phase, messages.StopReason.USER))
+        if self._tare is not None:
+            await asyncio.gather(self._tare, return_exceptions=True)
+        self._unwatch()
+        summary = self._pipeline.summary()
+        path = None
+        if self._writer is not None:
+            path = await asyncio.get_running_loop().run_in_executor(None, self._writer.finish, summary.as_dict())
+        update = LiveUpdate(None, self._pipeline.snapshot())
+        for callback in self._callbacks:
+            callback(update)
+        return SessionResult(summary, path, update.snapshot, told)
+
+    async def _tell_tool(self, reason: messages.StopReason) -> bool:
+        try:
+            await self._nexus.stop(reason)
+        except (DeviceError, TransportError):
+            return False   # a dead link cannot be told; the result says so
+        return True
