@@ -39,7 +39,7 @@ def hold(
                     await asyncio.sleep(0)
                 await session.stop(StopReason.USER)
             result = await session.finished()
-            return result, nexus.transport.tool_stop_reason   # type: ignore[attr-defined]
+            return result, nexus.transport.tool_stop_reason  # type: ignore[attr-defined]
 
     result, told = asyncio.run(asyncio.wait_for(work(), 110))
     return result, updates, told
