@@ -7,6 +7,7 @@ import asyncio
 import math
 import sys
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -14,11 +15,15 @@ from nexuslink.cli.folders import sessions_folder
 from nexuslink.cli.output import print_json
 from nexuslink.cli.terminal import TerminalView
 from nexuslink.device.nexus import Nexus, connect
+from nexuslink.estimation.estimator import Estimates
 from nexuslink.live.pipeline import LiveUpdate
 from nexuslink.live.session import LiveSession, SessionResult
 from nexuslink.release.coach import Tone
 from nexuslink.release.hold import Phase, StopReason
 from nexuslink.release.plans import Plan, load_plan, load_plan_file
+
+COMPARE_EVERY_US: Final = 2_000_000
+"""Device time between two comparisons with a simulated tool's truth."""
 
 
 def plan_for(site: str) -> Plan:
@@ -30,22 +35,31 @@ class TruthMeter:
     """Root mean square error against what a simulated tool knows to be true, while the tip is loaded."""
 
     def __init__(self, nexus: Nexus, plan: Plan) -> None:
-        self._truth = getattr(nexus.transport, "truth", None)   # in-process simulators only
+        self._truth = getattr(nexus.transport, "truth", None)  # in-process simulators only
         self._plan = plan
+        self._waiting: list[Estimates] = []
         self._squares = np.zeros(2)
         self._count = np.zeros(2)
         self.crossed_us: int | None = None
 
     def take(self, update: LiveUpdate) -> None:
-        """Compare one update's estimates."""
+        """Keep one update's estimates for the next comparison: the truth is dear, and cheaper by the second."""
         estimates = update.estimates
         if self._truth is None or estimates is None or update.snapshot.hold.phase is Phase.WAITING:
             return
-        truth, tip = self._truth(estimates.t_us), self._plan.tip
-        for i, error in enumerate((
-            estimates.force_n[:, tip] - truth.force_n[:, tip],
-            estimates.tip_angle_deg[:, tip] - truth.tip_angle_deg[:, tip],
-        )):
+        self._waiting.append(estimates)
+        if estimates.t_us[-1] - self._waiting[0].t_us[0] > COMPARE_EVERY_US:
+            self._compare()
+
+    def _compare(self) -> None:
+        if self._truth is None or not self._waiting:
+            return
+        tip = self._plan.tip
+        truth = self._truth(np.concatenate([e.t_us for e in self._waiting]))
+        force_n = np.concatenate([e.force_n[:, tip] for e in self._waiting])
+        angle_deg = np.concatenate([e.tip_angle_deg[:, tip] for e in self._waiting])
+        self._waiting = []
+        for i, error in enumerate((force_n - truth.force_n[:, tip], angle_deg - truth.tip_angle_deg[:, tip])):
             known = error[np.isfinite(error)]
             self._squares[i] += known @ known
             self._count[i] += len(known)
@@ -55,6 +69,7 @@ class TruthMeter:
 
     def rms(self) -> tuple[float, float]:
         """Newtons, degrees; NaN without a truth."""
+        self._compare()
         with np.errstate(invalid="ignore", divide="ignore"):
             force, angle = np.sqrt(self._squares / self._count)
         return float(force), float(angle)
@@ -92,7 +107,7 @@ async def _guide(args: argparse.Namespace, plan: Plan, folder: Path | None) -> i
             session.subscribe(view.show)
         try:
             result = await session.finished()
-        except asyncio.CancelledError:   # Ctrl-C: the tool is told, the file is finished
+        except asyncio.CancelledError:  # Ctrl-C: the tool is told, the file is finished
             result = await session.stop(StopReason.USER)
         if view is not None:
             view.end(result)

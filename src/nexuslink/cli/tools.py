@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import math
 from pathlib import Path
+from typing import Final
 
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.folders import sessions_folder
@@ -20,6 +21,8 @@ from nexuslink.protocol.decoder import Decoded
 from nexuslink.protocol.messages import StreamKind
 from nexuslink.recording.writer import SessionWriter
 from nexuslink.transport.errors import LinkLostError
+
+_KINDS: Final = {int(kind): kind.name.lower() for kind in StreamKind}
 
 
 def scan(args: argparse.Namespace) -> int:
@@ -47,7 +50,7 @@ def describe(nexus: Nexus) -> dict[str, object]:
         "streams": [
             {
                 "stream": s.stream,
-                "kind": StreamKind(s.kind).name.lower() if s.kind in StreamKind else f"kind {s.kind}",
+                "kind": _KINDS.get(s.kind, f"kind {s.kind}"),
                 "rate_hz": s.rate_hz, "channels": sum(g.channels for g in s.groups),
             }
             for s in info.streams
@@ -168,7 +171,7 @@ async def _run(url: str, limit: _Limit, show: object, path: Path | None) -> str 
         nexus.add_closer(closed)
         try:
             await nexus.start()
-            await done.wait()   # the limit, the end of the link, or Ctrl-C
+            await done.wait()  # the limit, the end of the link, or Ctrl-C
             with contextlib.suppress(LinkLostError):
                 await nexus.stop()
         finally:

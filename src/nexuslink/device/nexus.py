@@ -228,7 +228,7 @@ class Nexus:
                 response = await waiter
         except TimeoutError:
             raise NoAnswerError(self._silence(opcode)) from None
-        except OSError as error:   # third-party transports
+        except OSError as error:  # third-party transports
             raise LinkLostError(f"{self.url}: {error.strerror or error}") from None
         finally:
             self._waiters.pop(request_id, None)
@@ -238,8 +238,10 @@ class Nexus:
         self._exchange.succeeded(opcode)
         return response.payload
 
-    async def start(self, stream_mask: int = 0xFFFFFFFF) -> None:
-        """Begin streaming; bit n of ``stream_mask`` starts stream n."""
+    async def start(self, stream_mask: int | None = None) -> None:
+        """Begin streaming; bit n of ``stream_mask`` starts stream n, default: all that the tool has."""
+        if stream_mask is None:
+            stream_mask = sum(1 << s.stream for s in self.info.streams)
         await self.request(Opcode.START, StartRequest(stream_mask).pack())
 
     async def stop(self, reason: StopReason = StopReason.USER) -> None:

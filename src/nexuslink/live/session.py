@@ -102,19 +102,30 @@ class LiveSession:
         writer = None
         if recording_dir is not None:
             writer = SessionWriter(recording_dir / session_name(plan.site), header_for(nexus, plan))
+        session = None
         try:
             session = cls(nexus, plan, writer)
-            if writer is not None:
-                nexus.add_tap(writer.chunk)
-            nexus.add_listener(session._take)
-            nexus.add_closer(session._link_closed)
+            session._watch(nexus)
             await nexus.start()
         except BaseException:
+            if session is not None:
+                session._unwatch()
             if writer is not None:
-                nexus.remove(writer.chunk)
                 writer.abort()
             raise
         return session
+
+    def _watch(self, nexus: Nexus) -> None:
+        if self._writer is not None:
+            nexus.add_tap(self._writer.chunk)
+        nexus.add_listener(self._take)
+        nexus.add_closer(self._link_closed)
+
+    def _unwatch(self) -> None:
+        if self._writer is not None:
+            self._nexus.remove(self._writer.chunk)
+        self._nexus.remove(self._take)
+        self._nexus.remove(self._link_closed)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -133,7 +144,7 @@ class LiveSession:
     async def finished(self) -> SessionResult:
         """Wait for the end; every hold has one (the plan's own limits, on device time, or silence)."""
         await self._ended.wait()
-        assert self._ending is not None   # set before the event is
+        assert self._ending is not None  # set before the event is
         return await asyncio.shield(self._ending)
 
     # -- chunks ---------------------------------------------------------------------------------------------------
@@ -199,16 +210,14 @@ class LiveSession:
             self._ended.set()
 
     async def _wind_up(self) -> SessionResult:
-        nexus, state = self._nexus, self._pipeline.engine.state
+        state = self._pipeline.engine.state
         told = await self._tell_tool(_TOOL_REASON.get(state.stop_reason or state.phase, messages.StopReason.USER))
         if self._tare is not None:
             await asyncio.gather(self._tare, return_exceptions=True)
-        nexus.remove(self._take)
-        nexus.remove(self._link_closed)
+        self._unwatch()
         summary = self._pipeline.summary()
         path = None
         if self._writer is not None:
-            nexus.remove(self._writer.chunk)
             path = await asyncio.get_running_loop().run_in_executor(None, self._writer.finish, summary.as_dict())
         update = LiveUpdate(None, self._pipeline.snapshot())
         for callback in self._callbacks:
@@ -219,5 +228,5 @@ class LiveSession:
         try:
             await self._nexus.stop(reason)
         except (DeviceError, TransportError):
-            return False   # a dead link cannot be told; the result says so
+            return False  # a dead link cannot be told; the result says so
         return True

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ FEW: Final = 8
 """Up to this many messages the per-message path is the faster one (measured)."""
 _DATA_TYPE: Final = int(MessageType.DATA)
 _VENDOR: Final = 0x80
+MAX_TIME_US: Final = 0x7FFF_FFFF_FFFF_FFFF
+"""Device times are int64 here: 292,000 years."""
 _DTYPE: Final[dict[int, np.dtype[Any]]] = {SampleType.I16: np.dtype("<i2"), SampleType.I32: np.dtype("<i4")}
 _HEAD: Final = np.dtype([("type", "u1"), ("flags", "u1"), ("seq", "<u2")])
 
@@ -43,31 +45,21 @@ Samples = NDArray[Any]
 """int16 or int32, as the stream's descriptor says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Consecutive messages of one stream, merged. ``m`` messages of ``count`` samples each, ``n = m * count``.
+class Batch(NamedTuple):
+    """``n`` consecutive samples of one stream: one DATA message, or several neighbours merged.
 
+    ``first_index``: number of the first sample since START.
+    ``t_us``: (n,) int64, device clock of every sample, microseconds: each message's stamp plus nominal periods.
     ``raw``: (n, channels) int16 or int32, counts, read-only view of the received bytes.
-    ``index``: (m,) int64, number since START of each message's first sample.
-    ``t0_us``: (m,) int64, device clock at each message's first sample, microseconds.
     """
 
     stream: int
-    count: int
+    first_index: int
+    t_us: NDArray[np.int64]
     raw: Samples
-    index: NDArray[np.int64]
-    t0_us: NDArray[np.int64]
-    offsets_us: NDArray[np.int64]
-
-    @property
-    def t_us(self) -> NDArray[np.int64]:
-        """(n,) device time of every sample, microseconds: the message's stamp plus nominal periods."""
-        offsets = self.offsets_us[: self.count]
-        grid: NDArray[np.int64] = self.t0_us[:, None] + offsets
-        return grid.ravel()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
     """What one chunk held, each list in order of arrival."""
 
@@ -169,11 +161,9 @@ class Decoder:
         _, _, _, stream, count, first_index, t0_us = DATA.unpack_from(message)
         layout = self._layouts[stream]
         raw = np.frombuffer(message, layout.dtype, count * layout.channels, DATA.size)
-        decoded.batches.append(Batch(
-            stream, count, raw.reshape(count, layout.channels),
-            np.array([self._accounting.batch(stream, first_index, count)], np.int64),
-            np.array([t0_us & 0x7FFF_FFFF_FFFF_FFFF], np.int64), layout.offsets_us,
-        ))  # fmt: skip
+        first = self._accounting.batch(stream, first_index, count)
+        t_us = layout.offsets_us[:count] + (t0_us & MAX_TIME_US)
+        decoded.batches.append(Batch(stream, first, t_us, raw.reshape(count, layout.channels)))
 
     def _is_data(self, message: bytes) -> bool:
         """A DATA message whose length is what its count says, of a described stream. Else counted."""
@@ -258,7 +248,7 @@ class Decoder:
     ) -> None:  # fmt: skip
         if not len(table):
             return
-        index = self._accounting.batches(stream, table["first_index"], count, lost_at)
-        raw = table["samples"].reshape(-1, layout.channels)
-        t0_us = (table["t0_us"] & np.uint64(0x7FFF_FFFF_FFFF_FFFF)).astype(np.int64)
-        decoded.batches.append(Batch(stream, count, raw, index, t0_us, layout.offsets_us))
+        first = self._accounting.batches(stream, table["first_index"], count, lost_at)
+        t0_us = (table["t0_us"] & np.uint64(MAX_TIME_US)).astype(np.int64)
+        t_us = np.add.outer(t0_us, layout.offsets_us[:count]).ravel()
+        decoded.batches.append(Batch(stream, first, t_us, table["samples"].reshape(-1, layout.channels)))

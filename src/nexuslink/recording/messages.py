@@ -184,12 +184,14 @@ def encode_rows(rows: PackedRows) -> bytes:
 def decode_rows(payload: bytes) -> EstimateRows:
     """The inverse of :func:`encode_rows`."""
     message = _parse(_ESTIMATES, payload)
-    t_us = np.array(message.t_us, dtype=np.int64)
-    columns = [np.array(getattr(message, name), dtype=np.float64) for name in _COLUMNS]
-    if any(column.shape != t_us.shape for column in columns):
-        raise MessageError("estimates whose columns differ in length")
-    pairs = (np.column_stack(columns[at : at + 2]) for at in range(0, len(columns), 2))
-    return EstimateRows(t_us, *pairs)
+    count = len(message.t_us)
+    pairs = np.empty((len(_COLUMNS) // len(TIPS), count, len(TIPS)))
+    for at, name in enumerate(_COLUMNS):
+        column = getattr(message, name)
+        if len(column) != count:
+            raise MessageError("estimates whose columns differ in length")
+        pairs[at // len(TIPS), :, at % len(TIPS)] = np.fromiter(column, np.float64, count)
+    return EstimateRows(np.fromiter(message.t_us, np.int64, count), *pairs)
 
 
 def _parse(kind: Any, payload: bytes) -> Any:
