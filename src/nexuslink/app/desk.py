@@ -32,6 +32,7 @@ class Desk:
         self._link: asyncio.Task[None] | None = None
         self._leave: asyncio.Event | None = None
         self._nexus: Nexus | None = None
+        self._url = ""
         self._session: LiveSession | None = None
 
     async def find(self) -> list[FoundTool]:
@@ -43,6 +44,7 @@ class Desk:
     async def open(self, url: str) -> bool:
         """Connect; whether the tool is simulated."""
         await self.shut()
+        self._url = url
         ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
         # Entered and left in one task of its own: the link's context may not be left by another.
@@ -73,6 +75,8 @@ class Desk:
         """Begin a hold; the longest it can take, in seconds."""
         from nexuslink.live.session import LiveSession
 
+        if self._nexus is not None and self._nexus.closed_reason is not None:
+            await self.open(self._url)  # the link was lost in the last hold: make it anew
         if self._nexus is None:
             raise DeskError("No tool is connected. Go back and connect one.")
         if self._recording_dir is not None:

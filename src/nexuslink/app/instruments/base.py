@@ -27,6 +27,7 @@ class Painted(_Base):
     tokens: Tokens = DARK
     unit: float = 1.0  # logical pixels to one design pixel
     turned: bool = False
+    dirty: QRectF = QRectF()  # what is being painted now, own upright coordinates
     paints: int = 0
 
     def dress(self, tokens: Tokens, unit: float, turned: bool = False) -> None:
@@ -50,6 +51,7 @@ class Painted(_Base):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  (Qt's name)
         """Paint the ground, then the instrument, upright or turned."""
         self.paints += 1
+        self.dirty = self._upright(QRectF(event.rect()))
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(event.rect(), colour(self.tokens.ground))
@@ -84,9 +86,13 @@ class Painted(_Base):
 
     def touch(self, area: QRectF) -> None:
         """Repaint ``area`` (own upright coordinates) and no more."""
-        if self.turned:
-            area = QRectF(self.width() - area.right(), self.height() - area.bottom(), area.width(), area.height())
-        self.update(area.toAlignedRect())
+        self.update(self._upright(area).toAlignedRect())
+
+    def _upright(self, area: QRectF) -> QRectF:
+        """From widget to upright coordinates, or back."""
+        if not self.turned:
+            return area
+        return QRectF(self.width() - area.right(), self.height() - area.bottom(), area.width(), area.height())
 
 
 class Instrument(Painted, QWidget):

@@ -8,6 +8,7 @@ target, an arrow leads from the dot to it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -74,8 +75,8 @@ class LeanDisc(Instrument):
         """Where the dot is, own coordinates; None while the lean is unknown."""
         return self._dot
 
-    def feed(self, x_deg: float, y_deg: float, tail: list[tuple[float, float]], guided: bool) -> None:
-        """The settled lean and where it was, as degrees along screen right and screen up (see ``split``)."""
+    def feed(self, x_deg: float, y_deg: float, tail: Callable[[], list[tuple[float, float]]], guided: bool) -> None:
+        """The settled lean, and who knows where it was: degrees along screen right and screen up (see ``split``)."""
         known = not (math.isnan(x_deg) or math.isnan(y_deg))
         dot = self._at(x_deg, y_deg) if known else None
         number = f"{math.hypot(x_deg, y_deg):.0f}°" if known else ""
@@ -86,7 +87,7 @@ class LeanDisc(Instrument):
         )
         if moved or number != self._number:
             self._dot, self._guided, self._number = dot, guided, number
-            self._tail = [self._at(x, y) for x, y in tail]
+            self._tail = [self._at(x, y) for x, y in tail()]
             self.update()
             self.say(f"{number} from vertical" if known else "unknown")
 

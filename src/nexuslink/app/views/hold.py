@@ -50,8 +50,7 @@ FORCE, ANGLE, DIRECTION = range(3)  # columns of the ring
 STALE_S = 1.0  # without samples for longer, what is shown is old
 WATCH_MS = 1500  # nothing at all from the loop for this long: the loop itself hangs
 _STATUS_US = 500_000  # the small figures change no more often, to be readable
-_TAIL_S = 1.5
-_TAIL_POINTS = 12
+_TAIL_US = np.arange(12, 0, -1) * 125_000  # the tail's points, before now
 _LOADED = (Phase.CONTACT, Phase.RAMP, Phase.IN_BAND, Phase.OUT_OF_BAND)
 _ASTRAY = (ForceZone.LOW, ForceZone.HIGH, ForceZone.WARN, ForceZone.STOP)
 _TILTED = (AngleZone.LOW, AngleZone.HIGH, AngleZone.DIRECTION)
@@ -218,16 +217,15 @@ class HoldView(View):
         x, y = self.disc.split(snapshot.tip_angle_deg, snapshot.tip_direction_deg)
         if snapshot.tip_angle_deg < 0.05:
             x = y = 0.0  # straight up: whatever the direction says
-        tail = [] if self._still else self._tail(ring)
-        self.disc.feed(self._x.toward(x, step_s), self._y.toward(y, step_s), tail, live and hold.angle_zone in _TILTED)
+        guided = live and hold.angle_zone in _TILTED
+        self.disc.feed(self._x.toward(x, step_s), self._y.toward(y, step_s), lambda: self._tail(ring), guided)
 
     def _tail(self, ring: Ring) -> list[tuple[float, float]]:
         """Where the tip leaned during the last moments, oldest first."""
         _, t_us, rows = ring.since(max(0, ring.count - ring.readable))
-        if len(t_us) < 2:
+        if self._still or len(t_us) < 2:
             return []
-        back = np.linspace(_TAIL_S, _TAIL_S / _TAIL_POINTS, _TAIL_POINTS)
-        wanted = t_us[-1] - (back * 1e6).astype(np.int64)
+        wanted = t_us[-1] - _TAIL_US
         at = np.searchsorted(t_us, wanted[wanted >= t_us[0]])
         points = [self.disc.split(*pair) for pair in rows[at][:, (ANGLE, DIRECTION)].tolist()]
         return [point for point in points if not math.isnan(point[0])]
