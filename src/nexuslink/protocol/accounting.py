@@ -114,9 +114,7 @@ class Accounting:
             if start is None:
                 start = first_index
             gap = (first_index - start) % INDEX_MODULUS
-            if gap >= _HALF_INDEX:  # backwards with a forward seq: the tool renumbered; nothing is known to be lost
-                gap = 0
-            if gap:
+            if 0 < gap < _HALF_INDEX:  # else the tool renumbered: backwards with a forward seq; nothing known is lost
                 if self.counts.lost > mine.lost_before:
                     mine.lost += gap
                 else:
@@ -134,28 +132,25 @@ class Accounting:
             mine = self.counts.streams[stream] = StreamCounts(next_index=None if self.counts.restarts else 0)
         return mine
 
-    def sequences(self, seq: NDArray[np.uint16]) -> tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]:
-        """`sequence` for many messages at once.
+    def sequences(self, seq: NDArray[np.uint16]) -> tuple[bool, NDArray[np.int64] | None]:
+        """`sequence` for many messages at once, as long as their numbers only go forward.
 
-        Returns which to keep (``None``: all) and ``counts.lost`` as it stood after each *kept* message
-        (``None``: nothing was lost among them).
+        False: some do not, and nothing was taken; judge them one by one. True: all are to be kept; then comes
+        ``counts.lost`` as it stood after each message (``None``: nothing was lost among them).
         """
+        if not len(seq):
+            return True, None
         step = np.diff(seq, prepend=np.uint16((self._next_seq - 1) % SEQ_MODULUS))
         if (step == 1).all():
             self._advance(seq)
-            return None, None
+            return True, None
         ahead = (step - np.uint16(1)).astype(np.int64)
-        if (ahead < _HALF_SEQ).all():
-            lost_at = np.cumsum(ahead) + self.counts.lost
-            self.counts.lost = int(lost_at[-1])
-            self._advance(seq)
-            return None, lost_at
-        keep = np.zeros(len(seq), np.bool_)
-        lost = np.zeros(len(seq), np.int64)
-        for i, number in enumerate(seq.tolist()):
-            keep[i] = self.sequence(number)
-            lost[i] = self.counts.lost
-        return keep, lost[keep]
+        if (ahead >= _HALF_SEQ).any():
+            return False, None
+        lost_at = np.cumsum(ahead) + self.counts.lost
+        self.counts.lost = int(lost_at[-1])
+        self._advance(seq)
+        return True, lost_at
 
     def _advance(self, seq: NDArray[np.uint16]) -> None:
         self.counts.received += len(seq)
@@ -173,11 +168,10 @@ class Accounting:
         expected[0] = start % INDEX_MODULUS
         gap = (first_index - expected).astype(np.int64)
         if gap.any():
-            gap[gap >= _HALF_INDEX] = 0
             lost = np.full(len(gap), self.counts.lost) if lost_at is None else lost_at
-            on_link = np.diff(lost, prepend=mine.lost_before) > 0
-            mine.lost += int(gap[on_link].sum())
-            mine.overrun += int(gap[~on_link].sum())
+            on_link, forward = np.diff(lost, prepend=mine.lost_before) > 0, gap < _HALF_INDEX
+            mine.lost += int(gap[on_link & forward].sum())
+            mine.overrun += int(gap[~on_link & forward].sum())
         mine.received += count * len(gap)
         mine.next_index = start + int(gap.sum()) + count * len(gap)
         mine.lost_before = self.counts.lost if lost_at is None else int(lost_at[-1])
