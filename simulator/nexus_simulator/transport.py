@@ -113,12 +113,17 @@ class SimTransport:
 
     async def _run(self, sink: ChunkSink) -> None:
         step = self._step_virtual if self._virtual else self._step_real
-        while self._sink is sink:
-            await step(sink)
-            ended = self._link.ended
-            if ended is not None and self._sink is sink:
-                self._sink = self._task = None
-                sink.closed(ended)
+        ended: str | None = None
+        while self._sink is sink and ended is None:
+            try:
+                await step(sink)
+                ended = self._link.ended
+            except Exception as error:  # raised by the receiver; without chunks it could not even time out
+                asyncio.get_running_loop().call_exception_handler({"message": f"{self.url} stops", "exception": error})
+                ended = f"the simulated link stopped: {error}"
+        if ended is not None and self._sink is sink:
+            self._sink = self._task = None
+            sink.closed(ended)
 
     async def _step_virtual(self, sink: ChunkSink) -> None:
         """One step of at most STEP_NS; each arrival is handed over at its own virtual time."""

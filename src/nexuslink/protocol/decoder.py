@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 
     ``first_index``: number of the first sample since START.
     ``t_us``: (n,) int64, device clock of every sample, microseconds: each message's stamp plus nominal periods.
-    ``raw``: (n, channels) int16 or int32, counts, read-only view of the received bytes.
+    ``raw``: (n, channels) int16 or int32, counts; may be a view of the received bytes.
     """
 
     stream: int
@@ -59,7 +59,7 @@ class Batch(NamedTuple):
     raw: Samples
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
     """What one chunk held, each list in order of arrival."""
 
@@ -138,13 +138,16 @@ class Decoder:
             self._unframed.bad_length += bool(data)  # a tick is no message
             return decoded
         if len(messages) <= FEW:
-            for message in messages:
-                self._few(message, decoded)
+            self._each(messages, decoded)
         else:
             self._many(messages, decoded)
         return decoded
 
     # -- one message at a time ------------------------------------------------------------------------------------
+
+    def _each(self, messages: list[bytes], decoded: Decoded) -> None:
+        for message in messages:
+            self._few(message, decoded)
 
     def _few(self, message: bytes, decoded: Decoded) -> None:
         kind = message[0]
@@ -198,27 +201,31 @@ class Decoder:
         first = messages[0]
         size, stream, count = len(first), first[4] if len(first) > DATA.size else -1, first[5]
         layout = self._layouts.get(stream)
-        if layout is not None and set(map(len, messages)) == {size} and self._is_data(first):
+        regular = layout is not None and count and size == DATA.size + count * layout.row_bytes + self._tail
+        if layout is not None and regular and set(map(len, messages)) == {size}:
             joined = b"".join(messages)
             table = np.frombuffer(joined, self._table(layout, count))
             if bool(((table["type"] == _DATA_TYPE) & (table["stream"] == stream) & (table["count"] == count)).all()):
-                keep, lost_at = self._accounting.sequences(table["seq"])
-                self._merge(table if keep is None else table[keep], stream, layout, count, lost_at, decoded)
+                forward, lost_at = self._accounting.sequences(table["seq"])
+                if forward:
+                    self._merge(table, stream, layout, count, lost_at, decoded)
+                else:
+                    self._each(messages, decoded)
                 return
         self._mixed(messages, decoded)
 
     def _mixed(self, messages: list[bytes], decoded: Decoded) -> None:
         """Messages of several kinds and streams: judged together, merged per stream and length."""
+        stream_messages = [m for m in messages if FIRST_STREAM_TYPE <= m[0] < _VENDOR]
+        heads = np.frombuffer(b"".join([m[:4] for m in stream_messages]), _HEAD)
+        forward, lost_at = self._accounting.sequences(heads["seq"])
+        if not forward:
+            self._each(messages, decoded)
+            return
         for message in messages:
             if not FIRST_STREAM_TYPE <= message[0] < _VENDOR:
                 self._other(message, decoded)
-        messages = [m for m in messages if FIRST_STREAM_TYPE <= m[0] < _VENDOR]
-        if not messages:
-            return
-        heads = np.frombuffer(b"".join([m[:4] for m in messages]), _HEAD)
-        keep, lost_at = self._accounting.sequences(heads["seq"])
-        if keep is not None:
-            messages = [m for m, kept in zip(messages, keep.tolist(), strict=True) if kept]
+        messages = stream_messages
         lost_list = [-1] * len(messages) if lost_at is None else lost_at.tolist()
         by_stream: dict[int, list[tuple[bytes, int]]] = {}
         for message, lost in zip(messages, lost_list, strict=True):
@@ -246,8 +253,6 @@ class Decoder:
         self, table: NDArray[np.void], stream: int, layout: _Layout, count: int,
         lost_at: NDArray[np.int64] | None, decoded: Decoded,
     ) -> None:  # fmt: skip
-        if not len(table):
-            return
         first = self._accounting.batches(stream, table["first_index"], count, lost_at)
         t0_us = (table["t0_us"] & np.uint64(MAX_TIME_US)).astype(np.int64)
         t_us = np.add.outer(t0_us, layout.offsets_us[:count]).ravel()
