@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -137,11 +138,11 @@ def record(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _run(url: str, limit: _Limit, show: object, path: Path | None) -> str | None:
+async def _run(url: str, limit: _Limit, show: Callable[[Nexus, Estimates], None], path: Path | None) -> str | None:
     """Stream until the limit, an interrupt, or the end of the link (whose reason is returned)."""
-    assert callable(show)
     done = asyncio.Event()
     reason: str | None = None
+    broken: BrokenPipeError | None = None
 
     async with connect(url) as nexus:
         sensing = Sensing(nexus.info, nexus.calibration)
@@ -156,7 +157,12 @@ async def _run(url: str, limit: _Limit, show: object, path: Path | None) -> str 
                     estimates.t_us, estimates.force_n, estimates.pressure_kpa, estimates.tip_angle_deg,
                     estimates.tip_direction_deg,
                 )  # fmt: skip
-            show(nexus, estimates)
+            try:
+                show(nexus, estimates)
+            except BrokenPipeError as error:  # whoever read our output has gone
+                nonlocal broken
+                broken = error
+                done.set()
             if limit.reached(estimates):
                 done.set()
 
@@ -179,6 +185,8 @@ async def _run(url: str, limit: _Limit, show: object, path: Path | None) -> str 
                 nexus.remove(callback)
             if writer is not None:
                 await asyncio.get_running_loop().run_in_executor(None, writer.finish, None)
+    if broken is not None:
+        raise broken
     if reason is not None and path is None:
         raise LinkLostError(reason)
     return reason
