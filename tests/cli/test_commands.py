@@ -157,7 +157,7 @@ def test_a_simulator_in_another_process_over_a_pty() -> None:
 
 def test_ctrl_c_stops_the_hold_tells_the_tool_and_finishes_the_file(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [*PROGRAM, "release", "psoas-left", "--device", "sim:?script=good-psoas", "--json", "--sessions", str(tmp_path)],
+        [*PROGRAM, "release", "psoas-left", "--device", "sim:", "--json", "--sessions", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 30
