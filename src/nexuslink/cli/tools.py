@@ -8,7 +8,7 @@ import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.folders import sessions_folder
@@ -17,11 +17,12 @@ from nexuslink.device.discovery import find_tools
 from nexuslink.device.nexus import Nexus, connect
 from nexuslink.estimation.estimator import Estimates
 from nexuslink.live.pipeline import Sensing
-from nexuslink.live.session import header_for, session_name
 from nexuslink.protocol.decoder import Decoded
 from nexuslink.protocol.messages import StreamKind
-from nexuslink.recording.writer import SessionWriter
 from nexuslink.transport.errors import LinkLostError
+
+if TYPE_CHECKING:
+    from nexuslink.recording.writer import SessionWriter
 
 _KINDS: Final = {int(kind): kind.name.lower() for kind in StreamKind}
 
@@ -122,6 +123,8 @@ def stream(args: argparse.Namespace) -> int:
 
 def record(args: argparse.Namespace) -> int:
     """Raw chunks and estimates into a session file."""
+    from nexuslink.live.session import session_name  # dear to import, and only recording needs it
+
     limit = _Limit(args.seconds)
     path = Path(args.out) if args.out else sessions_folder(None) / session_name("record")
     rows = 0
@@ -146,7 +149,7 @@ async def _run(url: str, limit: _Limit, show: Callable[[Nexus, Estimates], None]
 
     async with connect(url) as nexus:
         sensing = Sensing(nexus.info, nexus.calibration)
-        writer = SessionWriter(path, header_for(nexus, None)) if path is not None else None
+        writer = _writer(path, nexus) if path is not None else None
 
         def take(_chunk: object, decoded: Decoded) -> None:
             estimates = sensing.update(decoded)
