@@ -81,7 +81,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     sub = add("gui", "Open the window.", "gui:run", json=False)
     sub.add_argument("--device", default=None, metavar="URL", help="connect to this tool at once")
     sub.add_argument("--site", default=None, help="go to this site at once")
-    sub.add_argument("--theme", choices=("dark", "light"), default="dark")
+    sub.add_argument("--theme", choices=("system", "dark", "light"), default="system")
     sub.add_argument("--demo", action="store_true", help="a guided hold on the simulated tool, at once")
 
     sub = add("doctor", "Say what is missing on this machine, and how to mend it.", "doctor:run")
@@ -90,7 +90,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     for plugin in entry_points(group=COMMAND_GROUP):
         if command is None or plugin.name == command or command in ("-h", "--help"):
             plugin.load()(commands)
-        else:   # known by name, not imported
+        else:  # known by name, not imported
             commands.add_parser(plugin.name)
     return parser
 
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:   # the reader of our output has gone: nothing more to say to it
+    except BrokenPipeError:  # the reader of our output has gone: nothing more to say to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

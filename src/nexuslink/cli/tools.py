@@ -171,7 +171,7 @@ async def _run(url: str, limit: _Limit, show: object, path: Path | None) -> str 
         nexus.add_closer(closed)
         try:
             await nexus.start()
-            await done.wait()   # the limit, the end of the link, or Ctrl-C
+            await done.wait()  # the limit, the end of the link, or Ctrl-C
             with contextlib.suppress(LinkLostError):
                 await nexus.stop()
         finally:
