@@ -1,5 +1,6 @@
 """Newtons to the dial."""
 
+import itertools
 import math
 
 import pytest
@@ -24,7 +25,7 @@ def test_limits_stand_at_the_same_places_in_every_plan(scale):
 def test_more_force_is_always_further(scale):
     forces = [0.25 * step for step in range(1, int(scale.stop * 4))]
     turns = [scale.degrees(force) for force in forces]
-    assert all(b > a for a, b in zip(turns, turns[1:], strict=False))
+    assert all(b > a for a, b in itertools.pairwise(turns))
 
 
 def test_ends_are_pinned(scale):

@@ -1,5 +1,6 @@
 """How values come to rest."""
 
+import itertools
 import math
 
 import pytest
@@ -17,7 +18,7 @@ def test_a_step_is_there_within_its_time_and_never_beyond():
     path = stepped(0.005, 0.3)
     assert path[round(SETTLE_S / 0.005) - 1] == pytest.approx(1.0, abs=0.021)
     assert path[round(0.5 * SETTLE_S / 0.005)] < 0.9  # it did take time
-    assert all(later >= sooner for sooner, later in zip(path, path[1:], strict=False))
+    assert all(later >= sooner for sooner, later in itertools.pairwise(path))
     assert max(path) <= 1.0
 
 
