@@ -15,13 +15,13 @@ A test that asks for a Nexus where none is named or reachable is a usage error o
 rig whose cable has come off must not look green.
 
 The plugin is loaded into every pytest of the environment by its entry point. So: standard library only at import, no
-fixture that is used by itself, nothing done unless a collected test asks for a `nexus_...` fixture.
+fixture that is used by itself, nothing done unless a collected test asks for a `nexus_...` fixture. (asyncio alone
+would add 40 ms to every start of pytest.)
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
@@ -125,6 +125,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _probe(url: str) -> str:
     """Who is there. A link that cannot be had is a usage error; a tool that misbehaves is for the tests to find."""
+    import asyncio
+
     from nexuslink.device.errors import DeviceError
     from nexuslink.device.nexus import connect
     from nexuslink.transport.errors import LinkLostError, TransportError
@@ -152,6 +154,8 @@ class Bench:
 
     def run(self, work: Callable[[Nexus], Coroutine[Any, Any, T]], bound_s: float = WORK_BOUND_S) -> T:
         """Connect, ``await work(nexus)``, close, whatever happens. Raises TimeoutError after ``bound_s`` seconds."""
+        import asyncio
+
         from nexuslink.device.nexus import connect
 
         async def connected() -> T:
@@ -188,8 +192,12 @@ def nexus_seconds(pytestconfig: pytest.Config) -> float:
 
 
 @pytest.fixture(scope="session")
-def nexus_bench(nexus_url: str) -> Bench:
+def nexus_bench(
+    nexus_url: str, pytestconfig: pytest.Config, record_testsuite_property: Callable[[str, object], None]
+) -> Bench:
     """The tool, not connected: `Bench.run` connects for one piece of work."""
+    record_testsuite_property("nexus_url", nexus_url)
+    record_testsuite_property("nexus_tool", pytestconfig.stash[_RUN].tool)
     return Bench(nexus_url)
 
 
