@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,12 @@ _END_S = 4.0  # for a session or a link to close
 
 class DeskError(Exception):
     """Something was asked that is not possible now; one plain line."""
+
+
+def rehearsal(url: str, site: str) -> str:
+    """The address of a simulated tool on which the good hold is one of this site; any other address as it is."""
+    muscle = site.partition("-")[0]
+    return re.sub(r"(?<=[?&]script=good-)(psoas|iliacus)(?=&|$)", muscle, url)
 
 
 class Desk:
@@ -75,8 +82,11 @@ class Desk:
         """Begin a hold; the longest it can take, in seconds."""
         from nexuslink.live.session import LiveSession
 
-        if self._nexus is not None and self._nexus.closed_reason is not None:
-            await self.open(self._url)  # the link was lost in the last hold: make it anew
+        nexus = self._nexus
+        if nexus is not None and (nexus.closed_reason is not None or nexus.simulated):
+            # A link that was lost in the last hold is made anew. So is a simulated tool: the simulated person begins
+            # when the tool is switched on, and must not have finished while this one was reading how to lie.
+            await self.open(rehearsal(self._url, plan.site))
         if self._nexus is None:
             raise DeskError("No tool is connected. Go back and connect one.")
         if self._recording_dir is not None:

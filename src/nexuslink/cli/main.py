@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from typing import Final, NoReturn
 
 import nexuslink
@@ -42,6 +42,10 @@ def _later(target: str) -> Handler:
         return handler(args)
 
     return run
+
+
+def _plugins() -> EntryPoints:
+    return entry_points(group=COMMAND_GROUP)
 
 
 def _parser(command: str | None) -> argparse.ArgumentParser:
@@ -87,7 +91,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     sub = add("doctor", "Say what is missing on this machine, and how to mend it.", "doctor:run")
     sub.add_argument("--device", default=None, metavar="URL", help="also try this tool")
 
-    for plugin in entry_points(group=COMMAND_GROUP):
+    for plugin in _plugins():
         if command is None or plugin.name == command or command in ("-h", "--help"):
             plugin.load()(commands)
         else:  # known by name, not imported
@@ -118,7 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if not isinstance(error, _mendable()):
+        # The errors of other distributions' commands are not ours to name: they say ValueError or OSError.
+        foreign = words[0] in _plugins().names and isinstance(error, ValueError | OSError)
+        if not foreign and not isinstance(error, _mendable()):
             raise
         sys.stderr.write(f"nexuslink: {' '.join(str(error).split())}\n")
         return EXIT_MISUSE

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 FORCE, ANGLE, DIRECTION = range(3)  # columns of the ring
 
-STALE_S = 1.0  # without samples for longer, what is shown is old
 WATCH_MS = 1500  # nothing at all from the loop for this long: the loop itself hangs
 _STATUS_US = 500_000  # the small figures change no more often, to be readable
 _TAIL_US = np.arange(12, 0, -1) * 125_000  # the tail's points, before now
@@ -189,7 +188,7 @@ class HoldView(View):
         """Something arrived: settle the values and repaint what has changed."""
         before, self._snapshot = self._snapshot, snapshot
         hold, cue = snapshot.hold, snapshot.cue
-        self._set_stale(not self.ended and (snapshot.link.silent_s >= STALE_S or cue.tone is Tone.FAULT))
+        self._set_stale(not self.ended and (snapshot.link.silent_s > limits.SILENT_S or cue.tone is Tone.FAULT))
         if self.ended:
             self._watch.stop()
             if before is None or before.hold.phase is not hold.phase:
@@ -264,9 +263,9 @@ class HoldView(View):
     def arrange(self) -> None:
         """Ring and disc on the left; sentence and time on the right; sweep and foot across."""
         width, height = self.page_width, self.page_height
-        self.place(self._site, MARGIN, 26, 400, 34)
-        title = QFontMetricsF(font(Type.MID, bold=True)).horizontalAdvance(self._site.text)
-        self.place(self._about, MARGIN + title + 24, 26, 400, 34)
+        title = min(600.0, QFontMetricsF(font(Type.MID, bold=True)).horizontalAdvance(self._site.text) + 4)
+        self.place(self._site, MARGIN, 26, title, 34)
+        self.place(self._about, MARGIN + title + 20, 26, 400, 34)
         foot = height - 96
         sweep_top = foot - 92
         ring_width, ring_height = RING_SIZE
