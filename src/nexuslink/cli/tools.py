@@ -141,6 +141,13 @@ def record(args: argparse.Namespace) -> int:
     return 0
 
 
+def _writer(path: Path, nexus: Nexus) -> SessionWriter:
+    from nexuslink.live.session import header_for
+    from nexuslink.recording.writer import SessionWriter
+
+    return SessionWriter(path, header_for(nexus, None))
+
+
 async def _run(url: str, limit: _Limit, show: Callable[[Nexus, Estimates], None], path: Path | None) -> str | None:
     """Stream until the limit, an interrupt, or the end of the link (whose reason is returned)."""
     done = asyncio.Event()
