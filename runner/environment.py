@@ -42,7 +42,7 @@ class Environment:
 
     def __init__(self, path: str, base: str | None = None) -> None:
         self.path = path
-        self.base = base or sys.executable
+        self.base = base or getattr(sys, "_base_executable", sys.executable)  # a venv cannot make itself anew
         self.marks = os.path.join(path, ".nexuslink")
         self.python = os.path.join(path, _SCRIPTS, "python" + _EXE)
         self.unfinished = os.path.join(self.marks, "unfinished")

@@ -85,6 +85,9 @@ SWAY_BAND_HZ = (0.05, 0.4)
 SWAY_DEG = 0.35
 """Standard deviation of the lean by swaying, degrees [assumption]."""
 
+WOBBLE_FROM_S, WOBBLE_GROWS_S = 4.0, 4.0
+"""A script's wobble sets in with the load and reaches its amplitude smoothly."""
+
 _REST_M = -0.008
 """Where the tip waits when the person is off: 8 mm clear of the skin."""
 _LIFT_S = 0.3
@@ -233,8 +236,8 @@ class Body:
         q = q + self._lean_sway[1].at(t) + self._lean_tremor[1].at(t)
         dq = dq + self._lean_sway[1].slope(t) + self._lean_tremor[1].slope(t)
         if self._wobble_rad:
-            loaded = np.clip((t - 4.0) / 4.0, 0.0, 1.0)
-            growing = np.where((t > 4.0) & (t < 8.0), 0.25, 0.0)
+            share = np.clip((t - WOBBLE_FROM_S) / WOBBLE_GROWS_S, 0.0, 1.0)
+            loaded, growing = share * share * (3.0 - 2.0 * share), 6.0 * share * (1.0 - share) / WOBBLE_GROWS_S
             wave, slope = np.sin(self._wobble_omega * t), self._wobble_omega * np.cos(self._wobble_omega * t)
             p = p + self._wobble_rad * loaded * wave
             dp = dp + self._wobble_rad * (loaded * slope + growing * wave)

@@ -331,10 +331,11 @@ class Firmware:
 
     def _start(self, request: Request, received_us: int, now: int) -> tuple[Status, bytes]:
         start = StartRequest.unpack(request.payload)
-        known = sum(1 << descriptor.stream for descriptor in self._identity.streams)
-        if start is None or not start.stream_mask or start.stream_mask & ~known:
+        active = tuple(d for d in self._identity.streams if start and start.stream_mask >> d.stream & 1)
+        if not active:
             return Status.BAD_REQUEST, b""
-        self._active = tuple(d for d in self._identity.streams if start.stream_mask >> d.stream & 1)
+        # Bits of streams that this tool does not have mean nothing: "all" is all ones.
+        self._active = active
         self._capacity = {d.stream: _capacity(d) for d in self._active}
         self._period = min(BATCH_US, *(int(_capacity(d) * 1e6 / d.rate_hz) for d in self._active))
         self._take = self._begin(now)

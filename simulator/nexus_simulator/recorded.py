@@ -41,14 +41,15 @@ def load_recording(path: Path) -> Recording:
     """Read a recording; raise ValueError with one line where it cannot be used."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in _FIELDS if name not in file.files]
-            if missing:
-                raise ValueError(f"imu={path}: not a recording of this kind, it has no {', '.join(missing)}")
-            data = {name: np.asarray(file[name]) for name in _FIELDS}
+            data = {name: np.asarray(file[name]) for name in _FIELDS if name in file.files}
     except FileNotFoundError:
         raise ValueError(f"imu={path}: no such file") from None
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"imu={path}: cannot be read as .npz ({error})") from None
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"imu={path}: cannot be read as .npz ({reason})") from None
+    missing = [name for name in _FIELDS if name not in data]
+    if missing:
+        raise ValueError(f"imu={path}: not a recording of this kind, it has no {', '.join(missing)}")
     gyr, acc, quat = data["gyr"], data["acc"], data["quat"]
     n = len(gyr) if gyr.ndim else 0
     integers = all(np.issubdtype(array.dtype, np.integer) for array in (gyr, acc, quat))

@@ -4,8 +4,8 @@
         async for estimates in nexuslink.estimates(nexus):
             print(estimates.force_n[-1], estimates.tip_angle_deg[-1])
 
-`connect_blocking` is the same without ``async``. Names are imported when they are first used: a window must not wait
-for what it does not show.
+`connect_blocking` and `blocking_estimates` are the same without ``async``. Names are imported when they are first
+used: a window must not wait for what it does not show.
 """
 
 from __future__ import annotations
@@ -18,10 +18,19 @@ if TYPE_CHECKING:
     from nexuslink.device.blocking import connect as connect_blocking
     from nexuslink.device.nexus import Nexus, connect
     from nexuslink.estimation.estimator import Estimates
-    from nexuslink.live.pipeline import estimates
+    from nexuslink.live.stream import blocking_estimates, estimates
 
 __version__ = "0.1.0"
-__all__ = ["BlockingNexus", "Estimates", "Nexus", "__version__", "connect", "connect_blocking", "estimates"]
+__all__ = [
+    "BlockingNexus",
+    "Estimates",
+    "Nexus",
+    "__version__",
+    "blocking_estimates",
+    "connect",
+    "connect_blocking",
+    "estimates",
+]
 
 _HOMES = {
     "BlockingNexus": ("nexuslink.device.blocking", "BlockingNexus"),
@@ -29,7 +38,8 @@ _HOMES = {
     "Nexus": ("nexuslink.device.nexus", "Nexus"),
     "connect": ("nexuslink.device.nexus", "connect"),
     "connect_blocking": ("nexuslink.device.blocking", "connect"),
-    "estimates": ("nexuslink.live.pipeline", "estimates"),
+    "blocking_estimates": ("nexuslink.live.stream", "blocking_estimates"),
+    "estimates": ("nexuslink.live.stream", "estimates"),
 }
 
 

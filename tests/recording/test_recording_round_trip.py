@@ -116,7 +116,9 @@ def test_a_time_range_can_be_sought(tmp_path: Path) -> None:
     path = write_session(tmp_path / "a.mcap", sample)
     start, end = sample.chunks[100].arrival_ns, sample.chunks[110].arrival_ns
     with path.open("rb") as file:
-        found = [m for _, _, m in make_reader(file).iter_messages("/nexus/chunks", starting_at=start, ending_before=end)]
+        found = [
+            m for _, _, m in make_reader(file).iter_messages("/nexus/chunks", starting_at=start, ending_before=end)
+        ]
     assert [m.log_time for m in found] == [c.arrival_ns for c in sample.chunks[100:110]]
 
 

@@ -35,7 +35,7 @@ class TruthMeter:
     """Root mean square error against what a simulated tool knows to be true, while the tip is loaded."""
 
     def __init__(self, nexus: Nexus, plan: Plan) -> None:
-        self._truth = getattr(nexus.transport, "truth", None)   # in-process simulators only
+        self._truth = getattr(nexus.transport, "truth", None)  # in-process simulators only
         self._plan = plan
         self._waiting: list[Estimates] = []
         self._squares = np.zeros(2)
@@ -107,7 +107,7 @@ async def _guide(args: argparse.Namespace, plan: Plan, folder: Path | None) -> i
             session.subscribe(view.show)
         try:
             result = await session.finished()
-        except asyncio.CancelledError:   # Ctrl-C: the tool is told, the file is finished
+        except asyncio.CancelledError:  # Ctrl-C: the tool is told, the file is finished
             result = await session.stop(StopReason.USER)
         if view is not None:
             view.end(result)

@@ -50,7 +50,7 @@ class TerminalView:
         snapshot = update.snapshot
         changed = snapshot.cue.key != self._cue
         every = PAINT_EVERY_US if self._live else LINE_EVERY_US
-        silent = snapshot.cue.tone is Tone.FAULT and self._live   # device time stands still; the words do not
+        silent = snapshot.cue.tone is Tone.FAULT and self._live  # device time stands still; the words do not
         if not changed and not silent and snapshot.t_us - self._painted_us < every:
             return
         self._cue, self._painted_us = snapshot.cue.key, snapshot.t_us

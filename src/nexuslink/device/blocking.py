@@ -101,6 +101,8 @@ class BlockingNexus:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_BOUND_S)
 
     def _end(self) -> None:
+        self._call(self._loop.shutdown_asyncgens())
+        self._call(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CALL_BOUND_S)
         if not self._thread.is_alive():

@@ -228,7 +228,7 @@ class Nexus:
                 response = await waiter
         except TimeoutError:
             raise NoAnswerError(self._silence(opcode)) from None
-        except OSError as error:   # third-party transports
+        except OSError as error:  # third-party transports
             raise LinkLostError(f"{self.url}: {error.strerror or error}") from None
         finally:
             self._waiters.pop(request_id, None)

@@ -50,7 +50,7 @@ class Estimator:
         self._force = ForceModel(calibration)
         self._geometry = TipGeometry(calibration.axis)
         self._tracker = AttitudeTracker(imu)
-        self._imu_t = np.empty(0)  # float64 of device microseconds: exact to 2**53, 285 years
+        self._imu_t = np.empty(0, np.int64)
         self._imu_up = np.empty((0, 3))
         self._waiting: list[Stream] = []
 
@@ -79,16 +79,15 @@ class Estimator:
         if len(self._waiting) > 1:
             t_us = np.concatenate([t for t, _ in self._waiting])
             raw = np.concatenate([r for _, r in self._waiting])
-        reached = self._imu_t[-1] if len(self._imu_t) else -np.inf
-        if t_us[-1] <= reached:  # the common case: all of it
+        due_us = int(t_us[-1]) - MAX_WAIT_US
+        if len(self._imu_t):
+            due_us = max(due_us, int(self._imu_t[-1]))
+        if t_us[-1] <= due_us:  # the common case: all of it
             self._waiting = []
-            return self._estimate(t_us, raw, t_us)
-        ready = int(np.searchsorted(t_us, max(reached, float(t_us[-1]) - MAX_WAIT_US), side="right"))
+            return self._estimate(t_us, raw)
+        ready = int(t_us.searchsorted(due_us, side="right"))
         self._waiting = [(t_us[ready:], raw[ready:])]
-        if not ready:
-            return None
-        known = np.where(t_us[:ready] <= reached, t_us[:ready], np.nan)
-        return self._estimate(t_us[:ready], raw[:ready], known)
+        return self._estimate(t_us[:ready], raw[:ready]) if ready else None
 
     def _take_imu(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> None:
         up = self._tracker.update(t_us, raw)
@@ -96,23 +95,24 @@ class Estimator:
         # waits, everything that it may still need stays too (bounded by MAX_WAIT_US).
         keep = -1
         if self._waiting:
-            oldest = float(self._waiting[0][0][0])
-            keep = min(int(np.searchsorted(self._imu_t, oldest)) - 1 - len(self._imu_t), -1)
+            oldest = int(self._waiting[0][0][0])
+            keep = min(int(self._imu_t.searchsorted(oldest)) - 1 - len(self._imu_t), -1)
         self._imu_t = np.concatenate([self._imu_t[keep:], t_us])
         self._imu_up = np.concatenate([self._imu_up[keep:], up])
 
-    def _estimate(
-        self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger], at: NDArray[np.int64] | NDArray[np.float64]
-    ) -> Estimates:
-        """``at``: the times to read the angle for; NaN where it is not known."""
-        if len(self._imu_t):
-            up = np.empty((len(t_us), 3))
-            for axis in range(3):
-                up[:, axis] = np.interp(at, self._imu_t, self._imu_up[:, axis])
-        else:
-            up = np.full((len(t_us), 3), np.nan)
-        cosine, angle, direction = self._geometry.angles(up)
-        if at is not t_us:  # without an angle the tip counts as upright: the force must go on being watched
+    def _up_at(self, t_us: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``up`` (n, 3) at these times, linear between samples, NaN after the last one."""
+        if not len(self._imu_t):
+            return np.full((len(t_us), 3), np.nan)
+        after = self._imu_t.searchsorted(t_us)
+        if after[-1] < len(self._imu_t) and (self._imu_t[after] == t_us).all():
+            return self._imu_up[after]  # both streams tick together, as tools with one timer do
+        columns = [np.interp(t_us, self._imu_t, self._imu_up[:, axis], right=np.nan) for axis in range(3)]
+        return np.stack(columns, axis=1)
+
+    def _estimate(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> Estimates:
+        cosine, angle, direction = self._geometry.angles(self._up_at(t_us))
+        if cosine[-1, 0] != cosine[-1, 0]:  # without an angle the tip counts as upright: the force is watched on
             cosine = np.where(np.isnan(cosine), 1.0, cosine)
         force = self._force.newtons(raw, cosine)
         return Estimates(t_us, force, self._force.kilopascals(force), angle, direction)

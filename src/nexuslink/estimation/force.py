@@ -33,6 +33,7 @@ class ForceModel:
             area_mm2 = np.where(calibration.contact_area_mm2 > 0, calibration.contact_area_mm2, np.nan)
             self._kpa_per_n = 1e3 / area_mm2  # 1 N/mm2 = 1000 kPa
         self._tare_n = np.zeros(2)
+        self._offset_n = self._gain * self._zero
 
     @property
     def tare_n(self) -> NDArray[np.float64]:
@@ -42,14 +43,15 @@ class ForceModel:
     def tare(self, mean_counts: NDArray[np.float64], cosine: NDArray[np.float64]) -> None:
         """Call the present load zero: ``mean_counts`` (2,) measured unloaded, at ``cosine`` (2,) of the angles."""
         self._tare_n = self._gain * (mean_counts - self._zero) - self._tip_weight_n * cosine
+        self._offset_n = self._gain * self._zero + self._tare_n
 
     def newtons(self, raw: NDArray[np.signedinteger], cosine: NDArray[np.float64]) -> NDArray[np.float64]:
         """``raw`` (n, 2) counts, ``cosine`` (n, 2) of the angle from vertical -> (n, 2) contact force, newtons."""
-        force: NDArray[np.float64] = (raw - self._zero) * self._gain
+        force: NDArray[np.float64] = raw * self._gain
         force -= self._tip_weight_n * cosine
-        force -= self._tare_n
+        force -= self._offset_n
         return force
 
     def kilopascals(self, force_n: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean pressure (n, 2), kPa; NaN where the area is unknown, 0 without compression."""
-        return np.maximum(force_n, 0.0) * self._kpa_per_n
+        return force_n.clip(0.0) * self._kpa_per_n

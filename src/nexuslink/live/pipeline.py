@@ -112,7 +112,9 @@ class Sensing:
         force = next((s for s in info.streams if s.kind == StreamKind.FORCE), None)
         imu = next((s for s in info.streams if s.kind == StreamKind.IMU), None)
         if force is None or imu is None or sum(g.channels for g in force.groups) != 2:
-            raise SessionError(f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware")
+            raise SessionError(
+                f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware"
+            )
         self.force_stream, self.imu_stream = force.stream, imu.stream
         try:
             self.estimator = Estimator(_calibration(record), _imu_scale(imu))
@@ -238,7 +240,7 @@ class LinkMeter:
                 self._counted[1] += len(batch.raw) * (batch.stream == sensing.imu_stream)
             if clock is not None:
                 newest = decoded.batches[-1]
-                sampled_ns = clock.host_ns(float(newest.t0_us[-1] + newest.offsets_us[newest.count - 1]))
+                sampled_ns = clock.host_ns(float(newest.t_us[-1]))
                 self._latency_ms = max(0.0, (chunk.arrival_ns - sampled_ns) / 1e6)
         elapsed = chunk.arrival_ns - self._since_ns
         if elapsed >= RATE_WINDOW_NS:

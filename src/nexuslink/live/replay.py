@@ -55,7 +55,7 @@ def replay(path: Path, watch: Callable[[LiveUpdate], None] | None = None) -> Rep
     comparison = _Comparison(reader.estimates())
     commands = [_stop_command(e.detail, path) for e in reader.events() if e.kind == EVENT_STOP]
     done = 0
-    for done, chunk in enumerate(reader.chunks(), start=1):   # noqa: B007  (read after the loop)
+    for done, chunk in enumerate(reader.chunks(), start=1):
         while commands and commands[0][0] < done:
             pipeline.stop(commands.pop(0)[1])
         update = pipeline.process(chunk, decoder.feed(chunk.data))
@@ -98,7 +98,7 @@ class _Comparison:
         """Compare one batch with the next recorded one."""
         self.rows += len(made.t_us)
         expected = next(self._recorded, None)
-        if expected is None:   # a cut file may hold the chunk but not yet its estimates
+        if expected is None:  # a cut file may hold the chunk but not yet its estimates
             self._exhausted = True
             return
         self._recorded_rows += len(expected.t_us)

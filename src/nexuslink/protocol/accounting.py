@@ -30,6 +30,10 @@ class StreamCounts:
     received: int = 0
     lost: int = 0
     overrun: int = 0
+    next_index: int | None = None
+    """Expected first index of the next batch, without the 32-bit wrap; ``None`` after a restart."""
+    lost_before: int = 0
+    """``LinkCounts.lost`` when the latest batch came."""
 
 
 @dataclass(slots=True)
@@ -67,12 +71,15 @@ class Accounting:
         self._next_seq = 0
         self._refused_seq = -1
         self._refused_run = 0
-        self._next_index: dict[int, int] = {}
-        self._lost_before: dict[int, int] = {}  # counts.lost when the stream's last batch came
 
     def sequence(self, seq: int) -> bool:
         """Take the next stream message's ``seq``. False: a duplicate or late message, to be dropped."""
         counts = self.counts
+        if seq == self._next_seq:  # nearly always
+            counts.received += 1
+            self._next_seq = (seq + 1) % SEQ_MODULUS
+            self._refused_run = 0
+            return True
         ahead = (seq - self._next_seq) % SEQ_MODULUS
         if ahead >= _HALF_SEQ:
             if not self._restarted(seq, ahead):
@@ -95,51 +102,55 @@ class Accounting:
         if self._refused_run < RESTART_AFTER:
             return False
         self.counts.restarts += 1
-        self._next_index.clear()
+        for stream in self.counts.streams.values():
+            stream.next_index = None
         return True
 
     def batch(self, stream: int, first_index: int, count: int) -> int:
-        """Take a kept batch's numbers; returns its first index without the 32-bit wrap."""
-        mine = self.counts.streams.setdefault(stream, StreamCounts())
-        expected = self._next_index.get(stream)
-        if expected is None:  # at START every stream begins at zero, after a restart anywhere
-            expected = 0 if not self.counts.restarts else first_index
-        gap = (first_index - expected) % INDEX_MODULUS
-        if gap >= _HALF_INDEX:  # backwards with a forward seq: the tool renumbered; nothing can be said about loss
-            gap = 0
-        if gap:
-            if self.counts.lost > self._lost_before.get(stream, 0):
-                mine.lost += gap
-            else:
-                mine.overrun += gap
+        """Take a kept batch's numbers; returns its first index without the wrap."""
+        mine = self._stream(stream)
+        start = mine.next_index
+        if first_index != start:
+            if start is None:
+                start = first_index
+            gap = (first_index - start) % INDEX_MODULUS
+            if 0 < gap < _HALF_INDEX:  # else the tool renumbered: backwards with a forward seq; nothing known is lost
+                if self.counts.lost > mine.lost_before:
+                    mine.lost += gap
+                else:
+                    mine.overrun += gap
+            start += gap
         mine.received += count
-        start = expected + gap
-        self._next_index[stream] = start + count
-        self._lost_before[stream] = self.counts.lost
+        mine.next_index = start + count
+        mine.lost_before = self.counts.lost
         return start
 
-    def sequences(self, seq: NDArray[np.uint16]) -> tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]:
-        """`sequence` for many messages at once.
+    def _stream(self, stream: int) -> StreamCounts:
+        """At START every stream begins at zero, after a restart anywhere."""
+        mine = self.counts.streams.get(stream)
+        if mine is None:
+            mine = self.counts.streams[stream] = StreamCounts(next_index=None if self.counts.restarts else 0)
+        return mine
 
-        Returns which to keep (``None``: all) and ``counts.lost`` as it stood after each *kept* message
-        (``None``: nothing was lost among them).
+    def sequences(self, seq: NDArray[np.uint16]) -> tuple[bool, NDArray[np.int64] | None]:
+        """`sequence` for many messages at once, as long as their numbers only go forward.
+
+        False: some do not, and nothing was taken; judge them one by one. True: all are to be kept; then comes
+        ``counts.lost`` as it stood after each message (``None``: nothing was lost among them).
         """
+        if not len(seq):
+            return True, None
         step = np.diff(seq, prepend=np.uint16((self._next_seq - 1) % SEQ_MODULUS))
         if (step == 1).all():
             self._advance(seq)
-            return None, None
+            return True, None
         ahead = (step - np.uint16(1)).astype(np.int64)
-        if (ahead < _HALF_SEQ).all():
-            lost_at = np.cumsum(ahead) + self.counts.lost
-            self.counts.lost = int(lost_at[-1])
-            self._advance(seq)
-            return None, lost_at
-        keep = np.zeros(len(seq), np.bool_)
-        lost = np.zeros(len(seq), np.int64)
-        for i, number in enumerate(seq.tolist()):
-            keep[i] = self.sequence(number)
-            lost[i] = self.counts.lost
-        return keep, lost[keep]
+        if (ahead >= _HALF_SEQ).any():
+            return False, None
+        lost_at = np.cumsum(ahead) + self.counts.lost
+        self.counts.lost = int(lost_at[-1])
+        self._advance(seq)
+        return True, lost_at
 
     def _advance(self, seq: NDArray[np.uint16]) -> None:
         self.counts.received += len(seq)
@@ -148,23 +159,20 @@ class Accounting:
 
     def batches(
         self, stream: int, first_index: NDArray[np.uint32], count: int, lost_at: NDArray[np.int64] | None
-    ) -> NDArray[np.int64]:
-        """`batch` for consecutive batches of one stream, ``count`` samples each; first indexes without the wrap."""
-        start = self._next_index.get(stream, int(first_index[0]) if self.counts.restarts else 0)
+    ) -> int:
+        """`batch` for consecutive batches of one stream, ``count`` samples each; returns the first one's index."""
+        mine = self._stream(stream)
+        start = int(first_index[0]) if mine.next_index is None else mine.next_index
         expected = first_index + np.uint32(count)
         expected[1:] = expected[:-1]
         expected[0] = start % INDEX_MODULUS
         gap = (first_index - expected).astype(np.int64)
-        mine = self.counts.streams.setdefault(stream, StreamCounts())
         if gap.any():
-            gap[gap >= _HALF_INDEX] = 0
-            before = self._lost_before.get(stream, 0)
-            lost = np.array([before, *([self.counts.lost] * len(gap))]) if lost_at is None else np.r_[before, lost_at]
-            on_link = np.diff(lost) > 0
-            mine.lost += int(gap[on_link].sum())
-            mine.overrun += int(gap[~on_link].sum())
+            lost = np.full(len(gap), self.counts.lost) if lost_at is None else lost_at
+            on_link, forward = np.diff(lost, prepend=mine.lost_before) > 0, gap < _HALF_INDEX
+            mine.lost += int(gap[on_link & forward].sum())
+            mine.overrun += int(gap[~on_link & forward].sum())
         mine.received += count * len(gap)
-        index = start + np.cumsum(gap) + np.arange(len(gap), dtype=np.int64) * count
-        self._next_index[stream] = int(index[-1]) + count
-        self._lost_before[stream] = self.counts.lost if lost_at is None else int(lost_at[-1])
-        return index
+        mine.next_index = start + int(gap.sum()) + count * len(gap)
+        mine.lost_before = self.counts.lost if lost_at is None else int(lost_at[-1])
+        return start + int(gap[0])

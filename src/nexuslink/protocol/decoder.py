@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ FEW: Final = 8
 """Up to this many messages the per-message path is the faster one (measured)."""
 _DATA_TYPE: Final = int(MessageType.DATA)
 _VENDOR: Final = 0x80
+MAX_TIME_US: Final = 0x7FFF_FFFF_FFFF_FFFF
+"""Device times are int64 here: 292,000 years."""
 _DTYPE: Final[dict[int, np.dtype[Any]]] = {SampleType.I16: np.dtype("<i2"), SampleType.I32: np.dtype("<i4")}
 _HEAD: Final = np.dtype([("type", "u1"), ("flags", "u1"), ("seq", "<u2")])
 
@@ -43,31 +45,21 @@ Samples = NDArray[Any]
 """int16 or int32, as the stream's descriptor says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Consecutive messages of one stream, merged. ``m`` messages of ``count`` samples each, ``n = m * count``.
+class Batch(NamedTuple):
+    """``n`` consecutive samples of one stream: one DATA message, or several neighbours merged.
 
-    ``raw``: (n, channels) int16 or int32, counts, read-only view of the received bytes.
-    ``index``: (m,) int64, number since START of each message's first sample.
-    ``t0_us``: (m,) int64, device clock at each message's first sample, microseconds.
+    ``first_index``: number of the first sample since START.
+    ``t_us``: (n,) int64, device clock of every sample, microseconds: each message's stamp plus nominal periods.
+    ``raw``: (n, channels) int16 or int32, counts; may be a view of the received bytes.
     """
 
     stream: int
-    count: int
+    first_index: int
+    t_us: NDArray[np.int64]
     raw: Samples
-    index: NDArray[np.int64]
-    t0_us: NDArray[np.int64]
-    offsets_us: NDArray[np.int64]
-
-    @property
-    def t_us(self) -> NDArray[np.int64]:
-        """(n,) device time of every sample, microseconds: the message's stamp plus nominal periods."""
-        offsets = self.offsets_us[: self.count]
-        grid: NDArray[np.int64] = self.t0_us[:, None] + offsets
-        return grid.ravel()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
     """What one chunk held, each list in order of arrival."""
 
@@ -146,13 +138,16 @@ class Decoder:
             self._unframed.bad_length += bool(data)  # a tick is no message
             return decoded
         if len(messages) <= FEW:
-            for message in messages:
-                self._few(message, decoded)
+            self._each(messages, decoded)
         else:
             self._many(messages, decoded)
         return decoded
 
     # -- one message at a time ------------------------------------------------------------------------------------
+
+    def _each(self, messages: list[bytes], decoded: Decoded) -> None:
+        for message in messages:
+            self._few(message, decoded)
 
     def _few(self, message: bytes, decoded: Decoded) -> None:
         kind = message[0]
@@ -169,11 +164,9 @@ class Decoder:
         _, _, _, stream, count, first_index, t0_us = DATA.unpack_from(message)
         layout = self._layouts[stream]
         raw = np.frombuffer(message, layout.dtype, count * layout.channels, DATA.size)
-        decoded.batches.append(Batch(
-            stream, count, raw.reshape(count, layout.channels),
-            np.array([self._accounting.batch(stream, first_index, count)], np.int64),
-            np.array([t0_us & 0x7FFF_FFFF_FFFF_FFFF], np.int64), layout.offsets_us,
-        ))  # fmt: skip
+        first = self._accounting.batch(stream, first_index, count)
+        t_us = layout.offsets_us[:count] + (t0_us & MAX_TIME_US)
+        decoded.batches.append(Batch(stream, first, t_us, raw.reshape(count, layout.channels)))
 
     def _is_data(self, message: bytes) -> bool:
         """A DATA message whose length is what its count says, of a described stream. Else counted."""
@@ -208,27 +201,31 @@ class Decoder:
         first = messages[0]
         size, stream, count = len(first), first[4] if len(first) > DATA.size else -1, first[5]
         layout = self._layouts.get(stream)
-        if layout is not None and set(map(len, messages)) == {size} and self._is_data(first):
+        regular = layout is not None and count and size == DATA.size + count * layout.row_bytes + self._tail
+        if layout is not None and regular and set(map(len, messages)) == {size}:
             joined = b"".join(messages)
             table = np.frombuffer(joined, self._table(layout, count))
             if bool(((table["type"] == _DATA_TYPE) & (table["stream"] == stream) & (table["count"] == count)).all()):
-                keep, lost_at = self._accounting.sequences(table["seq"])
-                self._merge(table if keep is None else table[keep], stream, layout, count, lost_at, decoded)
+                forward, lost_at = self._accounting.sequences(table["seq"])
+                if forward:
+                    self._merge(table, stream, layout, count, lost_at, decoded)
+                else:
+                    self._each(messages, decoded)
                 return
         self._mixed(messages, decoded)
 
     def _mixed(self, messages: list[bytes], decoded: Decoded) -> None:
         """Messages of several kinds and streams: judged together, merged per stream and length."""
+        stream_messages = [m for m in messages if FIRST_STREAM_TYPE <= m[0] < _VENDOR]
+        heads = np.frombuffer(b"".join([m[:4] for m in stream_messages]), _HEAD)
+        forward, lost_at = self._accounting.sequences(heads["seq"])
+        if not forward:
+            self._each(messages, decoded)
+            return
         for message in messages:
             if not FIRST_STREAM_TYPE <= message[0] < _VENDOR:
                 self._other(message, decoded)
-        messages = [m for m in messages if FIRST_STREAM_TYPE <= m[0] < _VENDOR]
-        if not messages:
-            return
-        heads = np.frombuffer(b"".join([m[:4] for m in messages]), _HEAD)
-        keep, lost_at = self._accounting.sequences(heads["seq"])
-        if keep is not None:
-            messages = [m for m, kept in zip(messages, keep.tolist(), strict=True) if kept]
+        messages = stream_messages
         lost_list = [-1] * len(messages) if lost_at is None else lost_at.tolist()
         by_stream: dict[int, list[tuple[bytes, int]]] = {}
         for message, lost in zip(messages, lost_list, strict=True):
@@ -256,9 +253,7 @@ class Decoder:
         self, table: NDArray[np.void], stream: int, layout: _Layout, count: int,
         lost_at: NDArray[np.int64] | None, decoded: Decoded,
     ) -> None:  # fmt: skip
-        if not len(table):
-            return
-        index = self._accounting.batches(stream, table["first_index"], count, lost_at)
-        raw = table["samples"].reshape(-1, layout.channels)
-        t0_us = (table["t0_us"] & np.uint64(0x7FFF_FFFF_FFFF_FFFF)).astype(np.int64)
-        decoded.batches.append(Batch(stream, count, raw, index, t0_us, layout.offsets_us))
+        first = self._accounting.batches(stream, table["first_index"], count, lost_at)
+        t0_us = (table["t0_us"] & np.uint64(MAX_TIME_US)).astype(np.int64)
+        t_us = np.add.outer(t0_us, layout.offsets_us[:count]).ravel()
+        decoded.batches.append(Batch(stream, first, t_us, table["samples"].reshape(-1, layout.channels)))

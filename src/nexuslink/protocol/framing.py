@@ -63,20 +63,18 @@ class Deframer:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Whole messages, each *with its four CRC bytes still at the end* (slicing them off here would copy)."""
-        end = data.rfind(b"\0")
-        if end < 0:
-            self._hold(data)
-            return []
-        frames = (self._pending + data[:end]).split(b"\0") if self._pending else data[:end].split(b"\0")
-        self._pending = b""
+        frames = (self._pending + data).split(b"\0")
+        self._pending = frames.pop()
         counts = self.counts
-        if self._skipping:
+        if self._skipping and frames:
             counts.discarded_bytes += len(frames[0])
             counts.bad_length += 1
             self._skipping = False
             del frames[0]
-        if end + 1 < len(data):
-            self._hold(data[end + 1 :])
+        if len(self._pending) > MAX_FRAME or self._skipping:
+            counts.discarded_bytes += len(self._pending)
+            self._pending = b""
+            self._skipping = True
         if b"" in frames:  # zeros between frames are idle fill, not damage
             frames = [f for f in frames if f]
 
@@ -93,21 +91,10 @@ class Deframer:
             whole = [m for m, check in zip(messages, checks, strict=True) if check == CRC_RESIDUE]
             counts.bad_crc += len(messages) - len(whole)
             messages = whole
-        if messages and (min(map(len, messages)) < MIN_MESSAGE + CRC_SIZE
-                         or max(map(len, messages)) > MAX_MESSAGE + CRC_SIZE):  # fmt: skip
+        sizes = set(map(len, messages))
+        if sizes and (min(sizes) < MIN_MESSAGE + CRC_SIZE or max(sizes) > MAX_MESSAGE + CRC_SIZE):
             fitting = [m for m in messages if MIN_MESSAGE + CRC_SIZE <= len(m) <= MAX_MESSAGE + CRC_SIZE]
             counts.bad_length += len(messages) - len(fitting)
             messages = fitting
         counts.good += len(messages)
         return messages
-
-    def _hold(self, data: bytes) -> None:
-        """Keep the start of a frame for the next call, unless it can no longer be one."""
-        if self._skipping:
-            self.counts.discarded_bytes += len(data)
-            return
-        self._pending += data
-        if len(self._pending) > MAX_FRAME:
-            self.counts.discarded_bytes += len(self._pending)
-            self._pending = b""
-            self._skipping = True

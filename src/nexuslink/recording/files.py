@@ -20,6 +20,9 @@ PART_SUFFIX = ".part"
 """What a recording's name ends in until it is finished."""
 
 
+_CANNOT_SYNC_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
+
+
 def is_part(path: Path) -> bool:
     """Whether this is the name of an unfinished recording."""
     return path.name.endswith(PART_SUFFIX)
@@ -51,11 +54,15 @@ def lock(file: FileIO) -> bool:
 def sync_folder(folder: Path) -> None:
     """Make the names in ``folder`` safe, where the system can (Windows does so by itself)."""
     if sys.platform != "win32":
-        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC_FOLDERS:
+                raise
 
 
 def publish(temporary: Path, final: Path) -> None:

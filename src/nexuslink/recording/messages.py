@@ -108,6 +108,8 @@ _DESCRIPTION = _describe()
 DESCRIPTOR_SET: bytes = descriptor_pb2.FileDescriptorSet(file=[_DESCRIPTION]).SerializeToString()
 """The binary FileDescriptorSet that each channel's schema holds."""
 
+_INT, _FLOAT = np.dtype("<i8"), np.dtype("<f8")
+
 # A pool of our own: the process may hold other versions of the same names.
 _POOL = descriptor_pool.DescriptorPool()
 _POOL.Add(_DESCRIPTION)
@@ -156,13 +158,13 @@ def decode_event(payload: bytes) -> SessionEvent:
 
 def pack_rows(t_us: ArrayLike, *columns: ArrayLike) -> PackedRows:
     """Copy the arrays of :class:`EstimateRows`; raises ValueError unless they are (n,) and four times (n, 2)."""
-    times = np.asarray(t_us, dtype="<i8")
+    times = np.asarray(t_us, dtype=_INT)
     count = times.size
     if times.shape != (count,):
         raise ValueError(f"t_us must have shape (n,), not {times.shape}")
     packed = []
     for values in columns:
-        array = np.asarray(values, dtype="<f8")
+        array = np.asarray(values, dtype=_FLOAT)
         if array.shape != (count, 2):
             raise ValueError(f"every column must have shape ({count}, 2), not {array.shape}")
         packed.append(array.T.tobytes())
@@ -184,12 +186,14 @@ def encode_rows(rows: PackedRows) -> bytes:
 def decode_rows(payload: bytes) -> EstimateRows:
     """The inverse of :func:`encode_rows`."""
     message = _parse(_ESTIMATES, payload)
-    t_us = np.array(message.t_us, dtype=np.int64)
-    columns = [np.array(getattr(message, name), dtype=np.float64) for name in _COLUMNS]
-    if any(column.shape != t_us.shape for column in columns):
-        raise MessageError("estimates whose columns differ in length")
-    pairs = (np.column_stack(columns[at : at + 2]) for at in range(0, len(columns), 2))
-    return EstimateRows(t_us, *pairs)
+    count = len(message.t_us)
+    pairs = np.empty((len(_COLUMNS) // len(TIPS), count, len(TIPS)))
+    for at, name in enumerate(_COLUMNS):
+        column = getattr(message, name)
+        if len(column) != count:
+            raise MessageError("estimates whose columns differ in length")
+        pairs[at // len(TIPS), :, at % len(TIPS)] = np.fromiter(column, np.float64, count)
+    return EstimateRows(np.fromiter(message.t_us, np.int64, count), *pairs)
 
 
 def _parse(kind: Any, payload: bytes) -> Any:

@@ -152,7 +152,9 @@ class SessionReader:
         walk = walk_records(file, self._size)
         try:
             first = next(walk, None)
-            if first is None or first.opcode != Opcode.HEADER or open_header(first) != PROFILE:
+            if first is None:
+                raise Flaw(len(MAGIC), "nothing follows", cut=True)
+            if first.opcode != Opcode.HEADER or open_header(first) != PROFILE:
                 raise RecordingError(self.path, "an MCAP file, but not a nexuslink session", _FOREIGN_DO)
             second = next(walk, None)
             if second is None or second.opcode != Opcode.ATTACHMENT:

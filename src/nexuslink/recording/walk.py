@@ -32,6 +32,7 @@ _CHUNK_HEAD = struct.Struct("<QQQII")
 _ATTACHMENT_TAIL = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
 
+_MESSAGE = int(Opcode.MESSAGE)
 _LOADED = frozenset({Opcode.HEADER, Opcode.ATTACHMENT, Opcode.CHUNK, Opcode.DATA_END})
 """Records whose content matters; all others are stepped over."""
 
@@ -113,27 +114,27 @@ class Chunks:
 
     def open(self, record: Record) -> list[RawMessage]:
         """The messages of a chunk, all or none; raises :class:`Flaw`."""
-        content = memoryview(_unpack_chunk(record, self._decompressor))
+        content = _unpack_chunk(record, self._decompressor)
+        size, head_size = len(content), RECORD_HEAD.size
         messages: list[RawMessage] = []
         sequence = dict(self._sequence)
         at = 0
-        while at < len(content):
-            if len(content) - at < RECORD_HEAD.size:
+        while at < size:
+            if size - at < head_size:
                 raise Flaw(record.start, "a damaged chunk")
             opcode, length = RECORD_HEAD.unpack_from(content, at)
-            at += RECORD_HEAD.size
-            body = content[at : at + length]
-            if len(body) < length:
+            at += head_size
+            if length > size - at:
                 raise Flaw(record.start, "a damaged chunk")
-            at += length
-            if opcode == Opcode.MESSAGE:
-                messages.append(self._message(body, sequence, record.start))
+            if opcode == _MESSAGE:
+                messages.append(self._message(content[at : at + length], sequence, record.start))
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-                self._define(opcode, bytes(body), record.start)
+                self._define(opcode, content[at : at + length], record.start)
+            at += length
         self._sequence = sequence
         return messages
 
-    def _message(self, body: memoryview, sequence: dict[int, int], start: int) -> RawMessage:
+    def _message(self, body: bytes, sequence: dict[int, int], start: int) -> RawMessage:
         if len(body) < MESSAGE_HEAD.size:
             raise Flaw(start, "a damaged chunk")
         channel_id, number, log_ns, _ = MESSAGE_HEAD.unpack_from(body)
@@ -144,7 +145,7 @@ class Chunks:
             topic = self.channels[channel_id].topic
             raise Flaw(start, f"messages are missing before number {number} of {topic} (expected {wanted})")
         sequence[channel_id] = wanted + 1
-        return RawMessage(channel_id, log_ns, bytes(body[MESSAGE_HEAD.size :]))
+        return RawMessage(channel_id, log_ns, body[MESSAGE_HEAD.size :])
 
     def _define(self, opcode: int, body: bytes, start: int) -> None:
         stream = ReadDataStream(BytesIO(body))

@@ -59,7 +59,7 @@ CLOSE_TIMEOUT_S = 30.0
 
 _WAKE_BYTES = 1 << 20  # a producer faster than real time need not wait for the next flush
 _ITEM_BYTES = 256  # what a queued item costs besides its payload
-_PAYLOAD_BYTES_SLACK = 1024  # tags and lengths around a payload
+_MAX_CONTENT_BYTES = MAX_MESSAGE_BYTES - 1024  # leaves room for the tags and lengths of a payload
 
 _RECOVER = "what was recorded before is whole in the .part file"
 _ENCODERS: Mapping[Channel, Callable[..., bytes]] = {
@@ -80,7 +80,7 @@ _Item = tuple[Channel, int, Chunk | PackedRows | SessionEvent, int]
 class SessionWriter:
     """One recording. Open it, feed it, then :meth:`finish` (or :meth:`abort`) it.
 
-    Feeding methods never block and may be called from one thread at a time. They do not raise for a failed disk,
+    The feeding methods never wait for the disk. They do not raise for a failed disk,
     because a hold must go on without its recording: look at :attr:`failure`.
     """
 
@@ -89,7 +89,8 @@ class SessionWriter:
         self.path = path
         self.part = path.with_name(path.name + PART_SUFFIX)
         self._backlog_limit = backlog_limit
-        self._wake = threading.Condition()
+        self._lock = threading.RLock()
+        self._wake = threading.Condition(self._lock)
         self._queue: list[_Item] = []
         self._backlog = 0
         self._handed_over = 0
@@ -101,6 +102,7 @@ class SessionWriter:
         self._stop_syncing = threading.Event()
         self._summary: bytes | None = None
 
+        packed_header = pack_header(header)
         if path.exists():
             raise RecordingError(path, "the file is already there", "choose another name")
         try:
@@ -118,7 +120,9 @@ class SessionWriter:
             self._container = Container(
                 self._file, self._spool, f"nexuslink {header.nexuslink_version}", own_schemas(), own_channels()
             )
-            self._container.attach(HEADER_NAME, pack_header(header))
+            self._container.attach(HEADER_NAME, packed_header)
+            # Its own descriptor: a sync that hangs must not find its number given to another file.
+            self._sync_descriptor = os.dup(self._file.fileno())
         except OSError as error:
             self._file.close()
             self.part.unlink(missing_ok=True)
@@ -173,7 +177,7 @@ class SessionWriter:
 
     def event(self, t_us: int, kind: str, detail: str) -> None:
         """A transition of the hold, or a note. ``t_us`` is device time."""
-        self._put(Channel.EVENTS, SessionEvent(t_us, kind, detail), 4 * (len(kind) + len(detail)))
+        self._put(Channel.EVENTS, SessionEvent(int(t_us), kind, detail), 4 * (len(kind) + len(detail)))
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until everything handed over is written; False if that took too long or the recording has failed.
@@ -209,23 +213,23 @@ class SessionWriter:
 
     def _put(self, channel: Channel, content: Chunk | PackedRows | SessionEvent, size: int) -> None:
         cost = size + _ITEM_BYTES
-        with self._wake:
+        with self._lock:
             if self._closing is not None:
                 raise RecordingError(self.part, "the recording is already closed", "start another one")
-            if self._failure is None and size + _PAYLOAD_BYTES_SLACK > MAX_MESSAGE_BYTES:
-                self._fail(f"a single message of {size} bytes was handed over", "hand over smaller pieces")
-            elif self._failure is None and self._backlog + cost > self._backlog_limit:
-                self._fail(
-                    f"the disk is too slow: {self._backlog / 1e6:.1f} MB are waiting for it", "record to a faster disk"
-                )
             self._handed_over += 1
             if self._failure is not None:
                 return
-            self._queue.append((channel, self._log_ns, content, cost))
             before = self._backlog
-            self._backlog = before + cost
-            if before < _WAKE_BYTES <= self._backlog:
-                self._wake.notify_all()
+            after = before + cost
+            if size > _MAX_CONTENT_BYTES:
+                self._fail(f"a single message of {size} bytes was handed over", "hand over smaller pieces")
+            elif after > self._backlog_limit:
+                self._fail(f"the disk is too slow: {before / 1e6:.1f} MB are waiting for it", "record to a faster disk")
+            else:
+                self._queue.append((channel, self._log_ns, content, cost))
+                self._backlog = after
+                if before < _WAKE_BYTES <= after:
+                    self._wake.notify_all()
 
     def _fail(self, what: str, do: str) -> None:
         """Keep the first reason only: what follows it is its consequence."""
@@ -268,6 +272,7 @@ class SessionWriter:
         finally:
             self._release()
             with self._wake:
+                self._queue.clear()
                 self._ended = True
                 self._wake.notify_all()
 
@@ -312,13 +317,15 @@ class SessionWriter:
             while True:
                 offset = self._container.offset
                 if offset != synced:
-                    os.fsync(self._file.fileno())
+                    os.fsync(self._sync_descriptor)
                     synced = offset
                 if self._stop_syncing.wait(SYNC_PERIOD_S):
                     return
         except OSError as error:
             reason = from_disk(self.part, error)
             self._fail(reason.what, reason.do)
+        finally:
+            os.close(self._sync_descriptor)
 
     def _stop_syncer(self) -> None:
         self._stop_syncing.set()
@@ -326,15 +333,15 @@ class SessionWriter:
 
     def _cut_back(self) -> None:
         """Take the half-written record off the end. Only a courtesy: a reader stops there by itself."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed already
             self._file.truncate(self._container.offset)
 
     def _release(self) -> None:
         self._stop_syncer()
-        # A sync that still hangs keeps its file: closing under it could hand its number to another file.
-        if not self._syncer.is_alive():
-            self._file.close()
-        self._spool.close()
+        for file in (self._file, self._spool):
+            # Closing a full disk's file can fail once more; the reason is known, or nothing depends on it any more.
+            with contextlib.suppress(OSError):
+                file.close()
 
 
 def _plain(value: object) -> object:

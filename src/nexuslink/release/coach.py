@@ -202,7 +202,7 @@ def _first(moment: _Moment) -> int:
     return next(rank for rank, row in enumerate(CUES) if row.when(moment))
 
 
-def advise(  # noqa: PLR0917  # the newest sample is five plain figures
+def advise(
     plan: Plan, state: HoldState, force_n: float, angle_deg: float, direction_deg: float, silent_s: float = 0.0
 ) -> Cue:
     """The most urgent cue for this state. Newest force, angle and direction of the plan's tip, NaN for unknown."""

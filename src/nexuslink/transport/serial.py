@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -189,10 +190,9 @@ class SerialTransport:
 
 
 def _errno_in(text: str) -> int | None:
-    """Pyserial hides the number in its message: ``[Errno 13] ...``."""
-    _, found, rest = text.partition("[Errno ")
-    digits = rest.partition("]")[0]
-    return int(digits) if found and digits.isdecimal() else None
+    """Pyserial hides the number in its message: ``[Errno 13] ...`` or ``(25, '...')``."""
+    found = re.search(r"\[Errno (\d+)\]|\((\d+), ", text)
+    return int(found[1] or found[2]) if found else None
 
 
 def _close_late(opening: asyncio.Future[Any]) -> None:

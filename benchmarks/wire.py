@@ -1,0 +1,87 @@
+"""Streams of a tool's bytes, made for measuring: the product's own messages around noise like a sensor's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+import nexuslink
+from benchmarks.reference import like_sensor
+from nexuslink.protocol.envelope import pack_data
+from nexuslink.protocol.framing import frame
+from nexuslink.protocol.messages import (
+    CalibrationResponse,
+    ChannelGroup,
+    InfoResponse,
+    Quantity,
+    SampleType,
+    StreamDescriptor,
+    StreamKind,
+)
+
+FORCE, IMU, WIDE = 0, 1, 2
+RATE_HZ = 1_000.0
+"""The fastest that the tool streams."""
+_NONE = ChannelGroup(Quantity.NONE, 0, 0.0, 0.0)
+
+_TURN = (Quantity.ANGULAR_RATE_RAD_S, 1e-3, 34.0)
+_PULL = (Quantity.ACCELERATION_M_S2, 5e-3, 156.0)
+
+
+def _inertial(stream: int, turning: int, pulling: int) -> StreamDescriptor:
+    groups = tuple(ChannelGroup(q, n, scale, most) for n, (q, scale, most) in ((turning, _TURN), (pulling, _PULL)))
+    return StreamDescriptor(stream, StreamKind.IMU, SampleType.I16, RATE_HZ, 0, groups)
+
+
+DESCRIPTORS = {
+    FORCE: StreamDescriptor(
+        FORCE, StreamKind.FORCE, SampleType.I32, RATE_HZ, 1, (ChannelGroup(Quantity.FORCE_N, 2, 1e-5, 200.0), _NONE)
+    ),
+    IMU: _inertial(IMU, 3, 3),
+    # No stream of the tool: eleven channels are the 22 bytes of a sample of REF, and carry the same bytes.
+    WIDE: _inertial(WIDE, 6, 5),
+}
+
+
+def samples(stream: int, count: int, seed: int = 7) -> NDArray[np.signedinteger]:
+    """(count, channels) raw integers of one stream: a still tool under load."""
+    rng = np.random.default_rng(seed)
+    if stream == FORCE:
+        return rng.normal(600_000, 5_000, (count, 2)).astype("<i4")
+    if stream == WIDE:
+        return np.frombuffer(like_sensor(rng, count), "<i2").reshape(count, 11)
+    imu = rng.normal(0, 20, (count, 6))
+    imu[:, 5] += 9.81 / 5e-3
+    return imu.astype("<i2")
+
+
+def frames(streams: Iterable[int], per_message: int, count: int) -> list[list[bytes]]:
+    """``count`` samples of each stream as frames; one inner list for each batch period (one frame of each stream)."""
+    pools = {stream: samples(stream, count) for stream in streams}
+    period_us = round(1e6 / RATE_HZ)
+    groups: list[list[bytes]] = []
+    sequence = 0
+    for first in range(0, count - per_message + 1, per_message):
+        group = []
+        for stream, pool in pools.items():
+            rows = pool[first : first + per_message].tobytes()
+            group.append(frame(pack_data(sequence & 0xFFFF, stream, per_message, first, first * period_us, rows)))
+            sequence += 1
+        groups.append(group)
+    return groups
+
+
+def tool() -> tuple[InfoResponse, CalibrationResponse]:
+    """A simulated tool's description with both streams at RATE_HZ."""
+
+    async def ask() -> tuple[InfoResponse, CalibrationResponse]:
+        async with nexuslink.connect("sim:?speed=max&seed=1") as nexus:
+            return nexus.info, nexus.calibration
+
+    info, calibration = asyncio.run(ask())
+    streams = tuple(replace(stream, rate_hz=RATE_HZ) for stream in info.streams)
+    return replace(info, streams=streams), calibration

@@ -1,0 +1,141 @@
+"""What every painted thing in the window shares: its colours, its unit, and which way up it is.
+
+An instrument is handed values and paints them; it holds no session and no timer. ``turned`` paints it upside down
+(the person may lie with the head at the foot of the screen); the page that owns it mirrors its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtWidgets import QAbstractButton, QWidget
+
+from nexuslink.app.theme import DARK, Tokens, colour
+
+if TYPE_CHECKING:
+    _Base = QWidget
+else:
+    _Base = object
+
+
+class Painted(_Base):
+    """Mixed into a QWidget: dress it, then it paints itself in ``draw``, in its own upright coordinates."""
+
+    tokens: Tokens = DARK
+    unit: float = 1.0  # logical pixels to one design pixel
+    turned: bool = False
+    dirty: QRectF = QRectF()  # what is being painted now, own upright coordinates
+    paints: int = 0
+
+    def dress(self, tokens: Tokens, unit: float, turned: bool = False) -> None:
+        """Wear these colours at this size; repaints only when something is different."""
+        if (tokens, unit, turned) != (self.tokens, self.unit, self.turned):
+            self.tokens, self.unit, self.turned = tokens, unit, turned
+            self.dressed()
+            self.update()
+
+    def dressed(self) -> None:
+        """Colours or size have changed: throw away what was drawn in advance."""
+
+    def px(self, design: float) -> int:
+        """Design pixels to whole logical pixels, at least one."""
+        return max(1, round(design * self.unit))
+
+    def draw(self, painter: QPainter) -> None:
+        """Paint the whole instrument; the painter is clipped to what is out of date."""
+        raise NotImplementedError
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  (Qt's name)
+        """Paint the ground, then the instrument, upright or turned."""
+        self.paints += 1
+        self.dirty = self._upright(QRectF(event.rect()))
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(event.rect(), colour(self.tokens.ground))
+        self._turn(painter)
+        self.draw(painter)
+        painter.end()
+
+    def layer(self, draw: Callable[[QPainter], None]) -> QPixmap:
+        """What never changes, drawn once by ``draw`` on the ground; show it with ``blit``."""
+        ratio = self.devicePixelRatioF()
+        made = QPixmap(max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio)))
+        made.setDevicePixelRatio(ratio)
+        made.fill(colour(self.tokens.ground))
+        painter = QPainter(made)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._turn(painter)
+        draw(painter)
+        painter.end()
+        return made
+
+    def blit(self, painter: QPainter, layer: QPixmap) -> None:
+        """Copy a ``layer``. It was turned when drawn: copying it turned would resample every pixel."""
+        turned = painter.worldTransform()
+        painter.resetTransform()
+        painter.drawPixmap(0, 0, layer)
+        painter.setWorldTransform(turned)
+
+    def _turn(self, painter: QPainter) -> None:
+        if self.turned:
+            painter.translate(self.width(), self.height())
+            painter.rotate(180)
+
+    def touch(self, area: QRectF) -> None:
+        """Repaint ``area`` (own upright coordinates) and no more."""
+        self.update(self._upright(area).toAlignedRect())
+
+    def _upright(self, area: QRectF) -> QRectF:
+        """From widget to upright coordinates, or back."""
+        if not self.turned:
+            return area
+        return QRectF(self.width() - area.right(), self.height() - area.bottom(), area.width(), area.height())
+
+
+class Instrument(Painted, QWidget):
+    """Something painted that cannot be pressed."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+    def say(self, description: str) -> None:
+        """What a screen reader finds here now."""
+        if description != self.accessibleDescription():
+            self.setAccessibleDescription(description)
+
+
+class Pressable(Painted, QAbstractButton):
+    """Something painted that can be pressed, by mouse, by key or by a screen reader."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setText(name)
+        self.setAccessibleName(name)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def focus_frame(self, painter: QPainter, radius: float) -> None:
+        """The ring round the control that has the keyboard."""
+        if self.hasFocus():
+            width = self.px(3)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(colour(self.tokens.focus), width))
+            half = width / 2
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(half, half, -half, -half), radius, radius)
+
+
+def blend(first: str, second: str, share: float) -> QColor:
+    """A colour ``share`` of the way from one token to another."""
+    a, b = colour(first), colour(second)
+    return QColor(
+        round(a.red() + (b.red() - a.red()) * share),
+        round(a.green() + (b.green() - a.green()) * share),
+        round(a.blue() + (b.blue() - a.blue()) * share),
+    )

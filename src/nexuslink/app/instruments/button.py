@@ -1,0 +1,134 @@
+"""Buttons: the one that matters on a page, the one that stops, and the quiet ones."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QKeyEvent, QPainter, QPen
+from PySide6.QtWidgets import QWidget
+
+from nexuslink.app.instruments.base import Pressable, blend
+from nexuslink.app.theme import RADIUS, Type, colour, fitted
+
+
+class Weight(Enum):
+    """How much a button asks for attention: (fill token, ink token)."""
+
+    MAIN = ("in_fill", "on_fill")
+    STOP = ("stop_fill", "on_fill")
+    QUIET = ("panel", "text")
+
+
+class Button(Pressable):
+    """A word on a field, with the key that does the same in small letters beside it."""
+
+    def __init__(self, word: str, weight: Weight, key: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(word, parent)
+        self._weight = weight
+        self._key = key
+        if key:
+            self.setAccessibleDescription(f"Key: {key}")
+
+    def set_word(self, word: str) -> None:
+        """Rename the button."""
+        if word != self.text():
+            self.setText(word)
+            self.setAccessibleName(word)
+            self.update()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        """Return presses too, as Space does."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+    def draw(self, painter: QPainter) -> None:
+        """The field, the word, the key."""
+        fill_token, ink_token = self._weight.value
+        fill = colour(getattr(self.tokens, fill_token))
+        ink = colour(getattr(self.tokens, ink_token))
+        if not self.isEnabled():
+            fill, ink = colour(self.tokens.raised), colour(self.tokens.mute)
+        elif self.isDown():
+            fill = blend(getattr(self.tokens, fill_token), self.tokens.ground, 0.25)
+        radius = self.px(RADIUS)
+        box = QRectF(self.rect())
+        quiet = self._weight is Weight.QUIET
+        painter.setPen(QPen(colour(self.tokens.line), self.px(1.5)) if quiet else Qt.PenStyle.NoPen)
+        painter.setBrush(fill)
+        edge = self.px(1.5) / 2 if quiet else 0.0
+        painter.drawRoundedRect(box.adjusted(edge, edge, -edge, -edge), radius, radius)
+        painter.setPen(ink)
+        padding = 20 * self.unit
+        inner = box.adjusted(padding, 0, -padding, 0)
+        key_width = 0.0
+        if self._key:
+            painter.setFont(fitted(self._key, self.px(Type.SMALL), int(inner.width() / 3)))
+            key_width = painter.fontMetrics().horizontalAdvance(self._key) + 16 * self.unit
+            painter.drawText(inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._key)
+            inner.setRight(inner.right() - key_width)
+        painter.setFont(fitted(self.text(), self.px(Type.MID), int(inner.width()), bold=True))
+        word = painter.fontMetrics().horizontalAdvance(self.text())
+        if (box.width() + word) / 2 <= inner.right():  # in the middle of the button, if the key leaves room
+            inner = box
+        painter.drawText(inner, Qt.AlignmentFlag.AlignCenter, self.text())
+        self.focus_frame(painter, radius)
+
+
+class Card(Pressable):
+    """One choice among several: a title, a line about it, and a mark when it is the chosen one."""
+
+    def __init__(self, title: str, detail: str, simulated: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(title, parent)
+        self.setCheckable(True)
+        self.detail = detail
+        self.simulated = simulated
+        self.setAccessibleDescription(f"{'Simulated. ' if simulated else ''}{detail}")
+
+    def draw(self, painter: QPainter) -> None:
+        """Field, mark, title, detail, and the badge of a simulated tool."""
+        from nexuslink.app.instruments.badge import BADGE_SIZE, paint_badge
+
+        tokens, unit = self.tokens, self.unit
+        chosen = self.isChecked()
+        width = self.px(3 if chosen else 1.5)
+        box = QRectF(self.rect()).adjusted(width / 2, width / 2, -width / 2, -width / 2)
+        painter.setBrush(colour(tokens.panel))
+        painter.setPen(QPen(colour(tokens.in_ if chosen else tokens.line), width))
+        painter.drawRoundedRect(box, self.px(RADIUS), self.px(RADIUS))
+        self._draw_mark(painter, chosen)
+        right = box.right() - 20 * unit
+        if self.simulated:
+            badge_width, badge_height = (side * unit for side in BADGE_SIZE)
+            top = (self.height() - badge_height) / 2
+            paint_badge(painter, QRectF(right - badge_width, top, badge_width, badge_height), tokens, unit)
+            right -= badge_width + 16 * unit
+        left = 64 * unit
+        room = int(right - left)
+        half = self.height() / 2
+        title = QRectF(left, 11 * unit, room, half - 5 * unit)
+        detail = QRectF(left, half + 1 * unit, room, half - 11 * unit)
+        if not self.detail:
+            title = QRectF(left, 0, room, self.height())
+        painter.setPen(colour(tokens.text))
+        painter.setFont(fitted(self.text(), self.px(Type.MID), room, bold=True))
+        painter.drawText(title, Qt.AlignmentFlag.AlignVCenter, self.text())
+        painter.setPen(colour(tokens.mute))
+        painter.setFont(fitted(self.detail, self.px(Type.SMALL), room))
+        painter.drawText(detail, Qt.AlignmentFlag.AlignVCenter, self.detail)
+        if not chosen:
+            self.focus_frame(painter, self.px(RADIUS))
+
+    def _draw_mark(self, painter: QPainter, chosen: bool) -> None:
+        radius = 11 * self.unit
+        x, y = 34 * self.unit, self.height() / 2
+        painter.setPen(QPen(colour(self.tokens.in_ if chosen else self.tokens.mute), self.px(2)))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(QRectF(x - radius, y - radius, 2 * radius, 2 * radius))
+        if chosen:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colour(self.tokens.in_))
+            radius *= 0.55
+            painter.drawEllipse(QRectF(x - radius, y - radius, 2 * radius, 2 * radius))

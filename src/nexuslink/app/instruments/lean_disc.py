@@ -1,0 +1,242 @@
+"""The lean disc: the tip seen from above, its target shaded, a dot with a short tail.
+
+The disc lies as the person lies: seen from above, head up. The mark on the tool's base points to the side where the
+midline (or the hip bone) is on the screen, so a lean to the left of the screen is a lean to the left. Out of the
+target, an arrow leads from the dot to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QPainter, QPainterPath, QPen, QPixmap, QRegion
+from PySide6.QtWidgets import QWidget
+
+from nexuslink.app.instruments.base import Instrument
+from nexuslink.app.theme import Type, colour, font
+
+DISC_SIZE = 284  # design pixels
+_DOT = 14
+_MOVED = 0.3  # logical pixels
+
+
+@dataclass(frozen=True, slots=True)
+class LeanTarget:
+    """Where the tip should lean: degrees from vertical, direction about the mark, words for both sides."""
+
+    angle_low: float
+    angle_high: float
+    direction: float
+    half_width: float
+    counts_above: float  # below this angle the direction does not count
+    toward: str  # what the mark points to
+    away: str
+    mark_on_right: bool  # whether that is on the right of the screen
+
+    @property
+    def rim(self) -> float:
+        """Angle at the edge of the disc."""
+        return 10.0 * math.ceil((self.angle_high + 12.0) / 10.0)
+
+    @property
+    def step(self) -> float:
+        """Degrees between the rings of the disc."""
+        return 10.0 if self.rim <= 40 else 20.0
+
+    def screen_deg(self, direction: float) -> float:
+        """A direction on the screen, counterclockwise from its right."""
+        return direction if self.mark_on_right else direction + 180.0
+
+
+class LeanDisc(Instrument):
+    """The tip's lean as a dot; angle and direction in degrees."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Lean of the tip", parent)
+        self._target = LeanTarget(0, 20, 0, 60, 8, "midline", "out", True)
+        self._dot: QPointF | None = None
+        self._tail: list[QPointF] = []
+        self._guided = False
+        self._number = ""
+        self._back: QPixmap | None = None
+
+    def set_target(self, target: LeanTarget) -> None:
+        """Another plan's target."""
+        if target != self._target:
+            self._target = target
+            self.dressed()
+            self.update()
+
+    @property
+    def dot(self) -> QPointF | None:
+        """Where the dot is, own coordinates; None while the lean is unknown."""
+        return self._dot
+
+    def feed(self, x_deg: float, y_deg: float, tail: Callable[[], list[tuple[float, float]]], guided: bool) -> None:
+        """The settled lean, and who knows where it was: degrees along screen right and screen up (see ``split``)."""
+        known = not (math.isnan(x_deg) or math.isnan(y_deg))
+        dot = self._at(x_deg, y_deg) if known else None
+        number = f"{math.hypot(x_deg, y_deg):.0f}°" if known else ""
+        moved = (
+            (dot is None) != (self._dot is None)
+            or guided != self._guided
+            or (dot is not None and self._dot is not None and (dot - self._dot).manhattanLength() >= _MOVED)
+        )
+        if moved or number != self._number:
+            self._dot, self._guided, self._number = dot, guided, number
+            self._tail = [self._at(x, y) for x, y in tail()]
+            self.update()
+            self.say(f"{number} from vertical" if known else "unknown")
+
+    def split(self, angle_deg: float, direction_deg: float) -> tuple[float, float]:
+        """A lean as degrees along screen right and along screen up."""
+        turn = math.radians(self._target.screen_deg(direction_deg))
+        return angle_deg * math.cos(turn), angle_deg * math.sin(turn)
+
+    def dressed(self) -> None:
+        """The face is drawn again."""
+        self._back = None
+
+    def resizeEvent(self, event: object) -> None:  # noqa: N802
+        """The face is drawn again; what lies outside it belongs to the ring."""
+        self._back = None
+        self.setMask(QRegion(self.rect(), QRegion.RegionType.Ellipse))
+
+    def draw(self, painter: QPainter) -> None:
+        """Face from the cache, then tail, arrow and dot."""
+        if self._back is None:
+            self._back = self.layer(self._draw_face)
+        self.blit(painter, self._back)
+        unit = self.unit
+        if self._number:
+            box = QRectF(0, self.height() - 62 * unit, self.width(), 32 * unit)
+            painter.setPen(colour(self.tokens.text))
+            painter.setFont(font(self.px(Type.MID), bold=True))
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self._number)
+        if self._dot is None:
+            return
+        self._draw_tail(painter)
+        if self._guided:
+            self._draw_arrow(painter, self._dot)
+        painter.setPen(QPen(colour(self.tokens.ground), 3 * unit))
+        painter.setBrush(colour(self.tokens.text))
+        painter.drawEllipse(self._dot, _DOT * unit, _DOT * unit)
+
+    # -- geometry -------------------------------------------------------------------------------------------------
+
+    def _reach(self) -> float:
+        """Radius of the rim in logical pixels."""
+        return self.width() / 2 - 2 * self.unit
+
+    def _at(self, x_deg: float, y_deg: float) -> QPointF:
+        """Own coordinates of a lean; one beyond the rim stays on it."""
+        reach = self._reach() - (_DOT + 2) * self.unit
+        scale = self._reach() / self._target.rim
+        x, y = x_deg * scale, -y_deg * scale
+        far = math.hypot(x, y)
+        if far > reach:
+            x, y = x * reach / far, y * reach / far
+        return QPointF(self.width() / 2 + x, self.height() / 2 + y)
+
+    def _aim(self) -> QPointF:
+        """The middle of the target."""
+        target = self._target
+        angle = (max(target.angle_low, target.counts_above) + target.angle_high) / 2
+        return self._at(*self.split(angle, target.direction))
+
+    def _sector(self) -> QPainterPath:
+        """The target's area: a piece of a ring, and all of the middle where the direction does not count."""
+        target = self._target
+        middle = QPointF(self.width() / 2, self.height() / 2)
+        scale = self._reach() / target.rim
+
+        def box(angle: float) -> QRectF:
+            r = angle * scale
+            return QRectF(middle.x() - r, middle.y() - r, 2 * r, 2 * r)
+
+        start = target.screen_deg(target.direction) - target.half_width
+        sector = QPainterPath(middle)
+        sector.arcTo(box(target.angle_high), start, 2 * target.half_width)
+        sector.closeSubpath()
+        if target.angle_low < target.counts_above:
+            free = QPainterPath()
+            free.addEllipse(box(target.counts_above))
+            return sector.united(free).simplified()
+        hole = QPainterPath()
+        hole.addEllipse(box(target.angle_low))
+        return sector.subtracted(hole)
+
+    # -- drawing --------------------------------------------------------------------------------------------------
+
+    def _draw_face(self, painter: QPainter) -> None:
+        target, tokens, unit = self._target, self.tokens, self.unit
+        middle = QPointF(self.width() / 2, self.height() / 2)
+        reach = self._reach()
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colour(tokens.panel))
+        painter.drawEllipse(middle, reach, reach)
+        painter.setPen(QPen(colour(tokens.in_), max(1.0, 2 * unit)))
+        painter.setBrush(colour(tokens.in_soft))
+        painter.drawPath(self._sector())
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(colour(tokens.line), max(1.0, 1.25 * unit)))
+        ring = target.step
+        while ring <= target.rim:
+            radius = ring / target.rim * reach
+            painter.drawEllipse(middle, radius, radius)
+            ring += target.step
+        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setPen(colour(tokens.mute))
+        for angle in (2 * target.step, target.rim):
+            top = middle.y() - angle / target.rim * reach
+            if angle <= target.rim - target.step or angle == target.rim:
+                box = QRectF(middle.x() - 40 * unit, top + 2 * unit, 80 * unit, 22 * unit)
+                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, f"{angle:g}°")
+        right, left = (target.toward, target.away) if target.mark_on_right else (target.away, target.toward)
+        edge = Qt.AlignmentFlag.AlignVCenter
+        box = QRectF(9 * unit, middle.y() - 12 * unit, self.width() - 18 * unit, 24 * unit)
+        sides = ((Qt.AlignmentFlag.AlignRight, right), (Qt.AlignmentFlag.AlignLeft, left))
+        for side, word in sides:
+            painter.setPen(colour(tokens.text if word == target.toward else tokens.mute))
+            painter.drawText(box, side | edge, word)
+
+    def _draw_tail(self, painter: QPainter) -> None:
+        """Where the dot came from: thin and pale is long ago."""
+        points = self._tail
+        count = len(points)
+        if self._dot is None or count == 0:
+            return
+        ink = colour(self.tokens.text)
+        for at, point in enumerate(points):
+            share = (at + 1) / (count + 1)
+            after = points[at + 1] if at + 1 < count else self._dot
+            pale = type(ink)(ink)
+            pale.setAlphaF(0.55 * share)
+            painter.setPen(
+                QPen(pale, max(1.0, (2 + 12 * share) * self.unit), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
+            )
+            painter.drawLine(point, after)
+
+    def _draw_arrow(self, painter: QPainter, dot: QPointF) -> None:
+        """From the dot to the middle of the target, as far as there is room for it."""
+        aim = self._aim()
+        dx, dy = aim.x() - dot.x(), aim.y() - dot.y()
+        length = math.hypot(dx, dy)
+        unit = self.unit
+        if length < (_DOT + 22) * unit:
+            return
+        ux, uy = dx / length, dy / length
+        tail = QPointF(dot.x() + ux * (_DOT + 5) * unit, dot.y() + uy * (_DOT + 5) * unit)
+        neck = QPointF(aim.x() - ux * 12 * unit, aim.y() - uy * 12 * unit)
+        ink = colour(self.tokens.text)
+        painter.setPen(QPen(ink, max(1.0, 4 * unit), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        painter.drawLine(tail, neck)
+        head = QPainterPath(aim)
+        side = 9 * unit
+        head.lineTo(neck.x() - uy * side, neck.y() + ux * side)
+        head.lineTo(neck.x() + uy * side, neck.y() - ux * side)
+        head.closeSubpath()
+        painter.fillPath(head, ink)
