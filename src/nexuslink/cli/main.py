@@ -10,10 +10,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import EntryPoints, entry_points
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import nexuslink
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 COMMAND_GROUP: Final = "nexuslink.commands"
 """Entry points ``register(subparsers)`` of other distributions and of the simulator."""
@@ -45,6 +47,8 @@ def _later(target: str) -> Handler:
 
 
 def _plugins() -> EntryPoints:
+    from importlib.metadata import entry_points  # a tenth of the start of a window, and few commands need it
+
     return entry_points(group=COMMAND_GROUP)
 
 
@@ -91,11 +95,9 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     sub = add("doctor", "Say what is missing on this machine, and how to mend it.", "doctor:run")
     sub.add_argument("--device", default=None, metavar="URL", help="also try this tool")
 
-    for plugin in _plugins():
-        if command is None or plugin.name == command or command in ("-h", "--help"):
+    if command not in commands.choices:
+        for plugin in _plugins():
             plugin.load()(commands)
-        else:  # known by name, not imported
-            commands.add_parser(plugin.name)
     return parser
 
 

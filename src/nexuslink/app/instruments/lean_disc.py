@@ -113,8 +113,10 @@ class LeanDisc(Instrument):
         unit = self.unit
         if self._number:
             box = QRectF(0, self.height() - 62 * unit, self.width(), 32 * unit)
-            painter.setPen(colour(self.tokens.text))
             painter.setFont(font(self.px(Type.MID), bold=True))
+            written = painter.boundingRect(box, Qt.AlignmentFlag.AlignCenter, self._number)
+            painter.fillRect(written.adjusted(-3 * unit, 5 * unit, 3 * unit, -5 * unit), colour(self.tokens.panel))
+            painter.setPen(colour(self.tokens.text))
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self._number)
         if self._dot is None:
             return

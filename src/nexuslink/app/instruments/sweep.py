@@ -280,9 +280,11 @@ class Sweep(Instrument):
         self._corners.addRect(QRectF(-1, -1, width + 2, self.height() + 2))
         self._corners.addRoundedRect(QRectF(0, 0, width, self.height()), RADIUS * unit, RADIUS * unit)
         self._stickers = [self._sticker(self._caption, 14 * unit, 15 * unit, tokens.panel)]
+        lowest = self.height() - 10 * unit
         for force in (scale.low, scale.high, scale.stop):
             if force < self._top:
-                y = min(max(self._y(force) / ratio, 10 * unit), self.height() - 10 * unit)
+                y = min(max(self._y(force) / ratio, 10 * unit), lowest)
+                lowest = y - 19 * unit  # the next number stands clear of this one
                 self._stickers.append(self._sticker(f"{force:g} N", width + 12 * unit, y, tokens.ground))
 
     def _sticker(self, text: str, left: float, middle: float, paper: str) -> tuple[QPointF, QPixmap]:
