@@ -66,6 +66,7 @@ class LeanDisc(Instrument):
         self._back: QPixmap | None = None
         self._written: dict[str, QPixmap] = {}  # whole degrees that were shown: at most 181
         self._pens: list[QPen] = []
+        self.dressed()
 
     def set_target(self, target: LeanTarget) -> None:
         """Another plan's target."""
@@ -216,16 +217,15 @@ class LeanDisc(Instrument):
         """Where the dot came from: thin and pale is long ago."""
         if self._dot is None:
             return
-        for pen, (point, after) in zip(
-            self._pens[-len(self._tail) :], pairwise([*self._tail, self._dot]), strict=False
-        ):
+        pens = self._pens[len(self._pens) - len(self._tail) :]  # a short tail is a young one
+        for pen, (point, after) in zip(pens, pairwise([*self._tail, self._dot]), strict=True):
             if (after - point).manhattanLength() > _MOVED:
                 painter.setPen(pen)
                 painter.drawLine(point, after)
 
     def _tail_pen(self, share: float) -> QPen:
         pale = QColor(self.tokens.text)
-        pale.setAlphaF(0.55 * share)
+        pale.setAlphaF(0.75 * share)
         width = max(1.0, (2 + 12 * share) * self.unit)
         return QPen(pale, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
 
