@@ -18,12 +18,15 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from benchmarks.wire import FORCE, IMU, samples, tool
 from nexuslink.protocol.envelope import Request, pack_data, pack_response, take_request
 from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
 from nexuslink.protocol.messages import (
     PROTOCOL_MAJOR,
     PROTOCOL_MINOR,
+    CalibrationResponse,
     HelloResponse,
     Opcode,
     StartResponse,
@@ -34,6 +37,8 @@ from nexuslink.protocol.messages import (
 )
 
 LIFE_S = 60.0
+LOAD_N = 22.0
+"""In the middle of a psoas band."""
 START_BOUND_S = 30.0
 
 
@@ -52,13 +57,22 @@ def on_pty(period_us: int, per_message: int) -> Iterator[str]:
             process.kill()
 
 
+def loaded(calibration: CalibrationResponse, count: int) -> bytes:
+    """Force counts of a psoas tip that is pressed with LOAD_N, and of an iliacus tip that is not."""
+    rng = np.random.default_rng(9)
+    newtons = rng.normal((LOAD_N, 0.0), 0.05, (count, 2))
+    zero = np.array([float(tip.zero_counts) for tip in calibration.force])
+    gain = np.array([tip.gain_n_per_count for tip in calibration.force])
+    return (zero + newtons / gain).astype("<i4").tobytes()
+
+
 class _Tool:
     def __init__(self, descriptor: int, per_message: int) -> None:
         self._descriptor = descriptor
         self._per_message = per_message
         self._info, self._calibration = tool()
         self._deframer = Deframer()
-        self._rows = {stream: samples(stream, per_message).tobytes() for stream in (FORCE, IMU)}
+        self._rows = {FORCE: loaded(self._calibration, per_message), IMU: samples(IMU, per_message).tobytes()}
         self._sequence = self._first = self._answers = 0
         self.streaming = False
         self.ended = False

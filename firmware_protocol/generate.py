@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import keyword
 import re
 import struct
 import sys
@@ -28,7 +29,20 @@ OUTPUTS = {
 }
 CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i", "i64": "q", "f32": "f", "f64": "d"}
 ENUM_BASES = ("u8", "u16", "u32")
-TYPE = re.compile(r"^(?P<base>\w+)(\[(?P<length>\d+)\])?$")
+TYPE = re.compile(r"^(?P<base>\w+)(\[(?P<length>[1-9]\d{0,3})\])?$")
+DIRECTIONS = ("request", "response", "stream")
+
+Shape = dict[str, type]
+SHAPES: dict[str, tuple[Shape, Shape]] = {
+    "protocol": ({"name": str, "major": int, "minor": int, "doc": str}, {}),
+    "constant": ({"name": str, "value": int, "unit": str, "doc": str}, {}),
+    "enum": ({"name": str, "base": str, "doc": str, "values": list}, {"flags": bool}),
+    "value": ({"name": str, "value": int, "doc": str}, {}),
+    "struct": ({"name": str, "doc": str, "fields": list}, {}),
+    "message": ({"name": str, "doc": str, "direction": str}, {"fields": list, "opcode": str, "type": str}),
+    "field": ({"name": str, "type": str, "doc": str}, {"unit": str, "range": list, "count": str, "maximum": int}),
+}
+"""Table or row -> the keys that it must have, the keys that it may have."""
 
 
 class SchemaError(Exception):
@@ -76,10 +90,66 @@ def leaf_count(name: str) -> int:
     return _leaves[name]
 
 
+def _check(kind: str, raw: Any, where: str) -> None:
+    """A row has the keys of its shape, each of the right type, and a name that can be one in a program."""
+    required, optional = SHAPES[kind]
+    if not isinstance(raw, dict):
+        raise SchemaError(f"{where}: a {kind} is a table, not {raw!r}")
+    place = f"{where}.{raw['name']}" if isinstance(raw.get("name"), str) and raw["name"] != where else where
+    known = required | optional
+    for key, value in raw.items():
+        if key not in known:
+            raise SchemaError(f"{place}: unknown key {key!r}; known: {', '.join(known)}")
+        if not isinstance(value, known[key]):
+            raise SchemaError(f"{place}: {key} = {value!r} is not of type {known[key].__name__}")
+    for key in required:
+        if raw.get(key) in (None, "", []):
+            raise SchemaError(f"{place}: a {kind} has no {key!r}")
+    if not raw["name"].isidentifier() or keyword.iskeyword(raw["name"]):
+        raise SchemaError(f"{where}: {raw['name']!r} cannot be a name")
+
+
+def _check_all(protocol: dict[str, Any], merged: dict[str, list[Any]]) -> None:
+    _check("protocol", protocol, "protocol")
+    names: set[str] = set()
+    for kind, rows in merged.items():
+        for number, raw in enumerate(rows, 1):
+            _check(kind, raw, raw["name"] if isinstance(raw, dict) and raw.get("name") else f"{kind} number {number}")
+            if raw["name"] in names:
+                raise SchemaError(f"{raw['name']}: two tables share this name")
+            names.add(raw["name"])
+    if "MAX_MESSAGE" not in (c["name"] for c in merged["constant"]):
+        raise SchemaError("there is no constant MAX_MESSAGE, the limit of every message")
+
+
+def _check_enum(enum: dict[str, Any]) -> None:
+    for value in enum["values"]:
+        _check("value", value, enum["name"])
+    if enum["base"] not in ENUM_BASES:
+        raise SchemaError(f"{enum['name']}: base {enum['base']!r} is none of {', '.join(ENUM_BASES)}")
+    for key in ("name", "value"):
+        used = [v[key] for v in enum["values"]]
+        if len(set(used)) != len(used):
+            raise SchemaError(f"{enum['name']}: a {key} is used twice")
+    limit = 1 << 8 * struct.calcsize("<" + CODES[enum["base"]])
+    for value in enum["values"]:
+        if not 0 <= value["value"] < limit:
+            raise SchemaError(f"{enum['name']}.{value['name']}: {value['value']} does not fit {enum['base']}")
+
+
+def _check_message(message: dict[str, Any], enums: dict[str, Any]) -> None:
+    if message["direction"] not in DIRECTIONS:
+        raise SchemaError(f"{message['name']}: direction is none of {', '.join(DIRECTIONS)}")
+    if ("opcode" in message) == ("type" in message):
+        raise SchemaError(f"{message['name']}: a message has either an opcode or a type")
+    for key, enum in (("opcode", "Opcode"), ("type", "MessageType")):
+        names = [v["name"] for v in enums[enum]["values"]] if enum in enums else []
+        if key in message and message[key] not in names:
+            raise SchemaError(f"{message['name']}: {key} {message[key]!r} is not in {enum}")
+
+
 def _field(raw: dict[str, Any], where: str, enums: dict[str, Any], structs: dict[str, Any]) -> Field:
-    for key in ("name", "type", "doc"):
-        if not raw.get(key):
-            raise SchemaError(f"{where}: a field has no {key!r}: {raw}")
+    _check("field", raw, where)
     match = TYPE.match(raw["type"])
     if match is None:
         raise SchemaError(f"{where}.{raw['name']}: cannot read type {raw['type']!r}")
@@ -125,22 +195,23 @@ def load_schema(folder: Path) -> dict[str, Any]:
             raise SchemaError(f"{path.name}: {error}") from None
         protocol.update(part.pop("protocol", {}))
         for key, rows in part.items():
-            if key not in merged:
+            if key not in merged or not isinstance(rows, list):
                 raise SchemaError(f"{path.name}: unknown table {key!r}; known: {', '.join(merged)}")
             merged[key] += rows
+    _check_all(protocol, merged)
     canonical = json.dumps({"protocol": protocol, **merged}, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).digest()
 
     enums = {e["name"]: e for e in merged["enum"]}
     for e in enums.values():
-        numbers = [v["value"] for v in e["values"]]
-        if e["base"] not in ENUM_BASES or len(set(numbers)) != len(numbers):
-            raise SchemaError(f"enum {e['name']}: base {e['base']!r} or a value used twice")
+        _check_enum(e)
     structs: dict[str, Any] = {}
     for raw in merged["struct"]:
         made = _payload(raw, enums, structs)
         structs[raw["name"]] = made
         _leaves[raw["name"]] = sum(f.values for f in made["fields"])
+    for raw in merged["message"]:
+        _check_message(raw, enums)
     messages = [_payload(raw, enums, structs) for raw in merged["message"]]
     limit = next(c["value"] for c in merged["constant"] if c["name"] == "MAX_MESSAGE")
     for m in messages:

@@ -1,0 +1,187 @@
+"""Golden bytes: what is on the wire today must be readable for ever.
+
+If a test here fails after a change of the schema, the change breaks tools and recordings that exist: it needs a new
+major version, or it has to be made at the end of a payload. Never just renew the bytes.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from nexuslink.protocol import envelope
+from nexuslink.protocol.decoder import Decoder
+from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
+from nexuslink.protocol.messages import (
+    CalibrationResponse,
+    ChannelGroup,
+    ForceCalibration,
+    HelloRequest,
+    HelloResponse,
+    InfoResponse,
+    StartRequest,
+    StartResponse,
+    Status,
+    StatusMessage,
+    StopRequest,
+    StopResponse,
+    StreamDescriptor,
+    TareRequest,
+    TareResponse,
+    TimeSyncRequest,
+    TimeSyncResponse,
+)
+
+
+def wire(text: str) -> bytes:
+    """Bytes from rows of ``hex | meaning``."""
+    return bytes.fromhex("".join(row.partition("|")[0] for row in text.splitlines()))
+
+
+FORCE = StreamDescriptor(
+    0, 1, 2, 250.0, 7, (ChannelGroup(1, 2, 0.0001220703125, 200.0), ChannelGroup(0, 0, 0.0, 0.0))
+)  # fmt: skip
+PAYLOADS = {
+    "HELLO request": (HelloRequest(1, 0), """
+        01                       | protocol_major
+        00                       | protocol_minor
+    """),
+    "HELLO response": (HelloResponse(1, 0, 0x09465DF59BCDBC2E, 0xCAFE0001, "CN-0001"), """
+        01                       | protocol_major
+        00                       | protocol_minor
+        2e bc cd 9b f5 5d 46 09  | schema_hash
+        01 00 fe ca              | boot_id
+        43 4e 2d 30 30 30 31 00 00 00 00 00 00 00 00 00 | serial_number "CN-0001"
+    """),
+    "INFO response": (InfoResponse(1, 0, 1, 2, "CN-0001", (1, 2, 3), 3, 244, 1, (FORCE,)), """
+        01 00                    | protocol_major, protocol_minor
+        01 00 00 00 00 00 00 00  | schema_hash
+        02 00 00 00              | boot_id
+        43 4e 2d 30 30 30 31 00 00 00 00 00 00 00 00 00 | serial_number
+        01 02 03                 | firmware_version 1.2.3
+        03 00 00 00              | capabilities: simulated, tare
+        f4 00                    | max_message 244
+        01                       | stream_count
+        00                       | streams[0].stream
+        01                       | .kind force
+        02                       | .sample_type i32
+        00 00 00 00 00 40 6f 40  | .rate_hz 250.0
+        07 00 00 00              | .calibration_id
+        01 02                    | .groups[0]: newtons, 2 channels
+        00 00 00 00 00 00 20 3f  | .scale 2^-13
+        00 00 48 43              | .full_scale 200.0
+        00 00                    | .groups[1]: not used
+        00 00 00 00 00 00 00 00
+        00 00 00 00
+    """),
+    "CALIBRATION response": (
+        CalibrationResponse(1, 7, (ForceCalibration(-5, 0.0001220703125, 0.25, 0.0, (0.0, 0.0, 1.0)),
+                                   ForceCalibration(9, 0.5, 0.125, 2.0, (0.5, 0.0, -1.0))), 0xDEADBEEF), """
+        01 00                    | record_version
+        07 00 00 00              | calibration_id
+        fb ff ff ff              | force[0].zero_counts -5
+        00 00 00 00 00 00 20 3f  | .gain_n_per_count 2^-13
+        00 00 80 3e              | .tip_mass_kg 0.25
+        00 00 00 00              | .contact_area_mm2 unknown
+        00 00 00 00 00 00 00 00 00 00 80 3f | .axis z
+        09 00 00 00              | force[1].zero_counts 9
+        00 00 00 00 00 00 e0 3f  | .gain_n_per_count 0.5
+        00 00 00 3e              | .tip_mass_kg 0.125
+        00 00 00 40              | .contact_area_mm2 2.0
+        00 00 00 3f 00 00 00 00 00 00 80 bf | .axis 0.5, 0, -1
+        ef be ad de              | crc32
+    """),
+    "TIME_SYNC request": (TimeSyncRequest(0x0102030405060708), "08 07 06 05 04 03 02 01 | host_send_ns"),
+    "TIME_SYNC response": (TimeSyncResponse(1, 2, 0x8000000000000003), """
+        01 00 00 00 00 00 00 00  | host_send_ns
+        02 00 00 00 00 00 00 00  | device_receive_us
+        03 00 00 00 00 00 00 80  | device_send_us
+    """),
+    "START request": (StartRequest(0b11), "03 00 00 00 | stream_mask: streams 0 and 1"),
+    "START response": (StartResponse(1_000_000), "40 42 0f 00 00 00 00 00 | t_us"),
+    "STOP request": (StopRequest(2), "02 | reason: over force"),
+    "STOP response": (StopResponse(1_000_000), "40 42 0f 00 00 00 00 00 | t_us"),
+    "TARE request": (TareRequest(250), "fa 00 | window_ms"),
+    "TARE response": (TareResponse(1_000_000, 62, (-1, 0x00123456)), """
+        40 42 0f 00 00 00 00 00  | t_us
+        3e 00                    | samples
+        ff ff ff ff              | mean_counts psoas -1
+        56 34 12 00              | mean_counts iliacus
+    """),
+    "STATUS": (StatusMessage(1_000_000, 87, -250, 40, 1, 3, 244, 7500), """
+        40 42 0f 00 00 00 00 00  | t_us
+        57                       | battery_percent 87
+        06 ff                    | temperature_cdeg -2.50
+        28 00 00 00              | produced
+        01 00 00 00              | dropped
+        03 00                    | queue_high_water
+        f4 00                    | max_message
+        4c 1d 00 00              | interval_us 7500
+    """),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_payloads(name: str) -> None:
+    message, text = PAYLOADS[name]
+    assert message.pack().hex(" ") == wire(text).hex(" ")
+    assert type(message).unpack(wire(text)) == message
+
+
+def test_a_request() -> None:
+    assert envelope.pack_request(3, 0x0102, 7, b"\xfa\x00") == wire("""
+        01        | type REQUEST
+        00        | flags
+        03 00     | seq
+        02 01     | request_id
+        07        | opcode TARE
+        00        | reserved
+        fa 00     | payload
+    """)
+
+
+def test_a_response() -> None:
+    assert envelope.pack_response(3, 0x0102, 7, Status.BAD_STATE) == wire("""
+        02        | type RESPONSE
+        00        | flags
+        03 00     | seq
+        02 01     | request_id
+        07        | opcode TARE
+        03        | status BAD_STATE
+    """)
+
+
+DATA = wire("""
+    10                       | type DATA
+    00                       | flags
+    05 00                    | seq
+    00                       | stream
+    02                       | count
+    0a 00 00 00              | first_index
+    40 42 0f 00 00 00 00 00  | t0_us
+    01 00 00 00 ff ff ff ff  | first sample: 1, -1
+    00 00 80 ff 56 34 12 00  | second sample: -2^23, 0x123456
+""")
+
+
+def test_data() -> None:
+    assert envelope.pack_data(5, 0, 2, 10, 1_000_000, DATA[18:]) == DATA
+    decoder = Decoder(framed=False)
+    decoder.describe([FORCE])
+    (batch,) = decoder.feed(DATA).batches
+    assert (batch.stream, batch.first_index) == (0, 10)
+    assert batch.t_us.tolist() == [1_000_000, 1_004_000]
+    assert batch.raw.tolist() == [[1, -1], [-(2**23), 0x123456]]
+
+
+def test_a_frame() -> None:
+    """COBS(message + CRC-32), then a zero. The CRC's own check value is that of "123456789": cbf43926."""
+    assert frame(b"123456789") == wire("0e 31 32 33 34 35 36 37 38 39 26 39 f4 cb 00")
+    framed = wire("""
+        02 11                    | 1 byte, then a zero
+        03 01 02                 | 2 bytes, then a zero
+        05 9a 41 56 a8           | the CRC-32 a856419a: 4 bytes, then the end
+        00                       | boundary
+    """)
+    assert frame(wire("11 00 01 02 00")) == framed
+    (message,) = Deframer().feed(framed)
+    assert message[:-CRC_SIZE] == wire("11 00 01 02 00")
