@@ -27,7 +27,6 @@ GAP_US = 300_000  # without samples for longer than this, the line breaks
 GUTTER = 60  # design pixels at the right, for the band's numbers
 _SPILL = 3  # columns that an antialiased stroke may reach beyond its own
 _PEN = 2.4  # design pixels
-_SEEN = 0.5  # device pixels by which a column must grow to be drawn again
 _PAD = 8  # design pixels above and below the scale
 
 
@@ -103,9 +102,6 @@ class Sweep(Instrument):
         last = self._columns[-1]
         if fresh[0].number == last.number:
             fresh[0] = Column(last.number, min(last.least, fresh[0].least), max(last.most, fresh[0].most))
-            grown = max(last.least - fresh[0].least, fresh[0].most - last.most)
-            if len(fresh) == 1 and grown * self._slope < _SEEN:
-                return  # nothing that shows: it is drawn with the next column
             self._columns.pop()
         if self._track_peak(fresh):
             self.dressed()
