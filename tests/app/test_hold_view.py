@@ -166,6 +166,8 @@ def test_tail_shows_where_the_tip_was(window, settle):
     assert len(view.disc._tail) == 12
     turns = [math.degrees(math.atan2(y, x)) for x, y in view._tail(driver.ring)]
     assert all(b > a for a, b in itertools.pairwise(turns))
+    older = view.disc._tail[-3]
+    assert not near(pixel(view.disc, older), DARK.in_soft) and not near(pixel(view.disc, older), DARK.panel)
     assert turns[-1] - turns[0] == pytest.approx(40.0 * 11 * 0.125, abs=1.0)
 
 

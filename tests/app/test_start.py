@@ -1,8 +1,10 @@
 """The first window: early, and with nothing heavy in front of it. Each in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -105,3 +107,27 @@ def test_pyside_is_not_the_broken_one():
 
     assert PySide6.__version__ != "6.12.0"
     assert version("PySide6-Essentials") != "6.12.0"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGTERM to a process there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_mid_hold_finishes_the_recording(tmp_path, number):
+    url = "sim:?script=good-psoas&speed=20&seed=1"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nexuslink.app.main", "--start", "--silent", "--device", url, "--sessions", tmp_path],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        end = time.monotonic() + HANG_S
+        while not any(path.stat().st_size > 20_000 for path in tmp_path.glob("*.part")):
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(HANG_S) == 0
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".mcap"]

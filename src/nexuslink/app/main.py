@@ -10,12 +10,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
 from nexuslink.app.flow import Flow
 from nexuslink.app.window import Window
+
+if TYPE_CHECKING:
+    from nexuslink.app.signals import Signals
 
 REPORT = "NEXUSLINK_REPORT_FIRST_PAINT"  # 1: print "first-window" when it stands; exit: then leave as well
 SIMULATED = "sim:?script=good-psoas"
@@ -70,8 +74,12 @@ def run(
         if report == "exit":
             application.quit()
         else:
+            from nexuslink.app.signals import Signals
+
+            signals.append(Signals(window.close, window))
             flow.begin()
 
+    signals: list[Signals] = []
     watch = FirstPaint(stands)
     flow.connect_view.installEventFilter(watch)
     window.show()
@@ -79,6 +87,8 @@ def run(
         return application.exec()
     finally:
         flow.close()
+        for one in signals:
+            one.close()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

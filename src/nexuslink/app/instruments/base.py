@@ -6,11 +6,12 @@ An instrument is handed values and paints them; it holds no session and no timer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from nexuslink.app.theme import DARK, Tokens, colour
@@ -69,6 +70,21 @@ class Painted(_Base):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._turn(painter)
         draw(painter)
+        painter.end()
+        return made
+
+    def sticker(self, text: str, letters: QFont, ink: str, paper: str) -> QPixmap:
+        """A line of text on its own piece of paper: setting type costs more than all else that moves."""
+        ratio = self.devicePixelRatioF()
+        metrics = QFontMetricsF(letters)
+        width, height = math.ceil(metrics.horizontalAdvance(text)) + 2, math.ceil(metrics.height())
+        made = QPixmap(round(width * ratio), round(height * ratio))
+        made.setDevicePixelRatio(ratio)
+        made.fill(colour(getattr(self.tokens, paper)))
+        painter = QPainter(made)
+        painter.setFont(letters)
+        painter.setPen(colour(getattr(self.tokens, ink)))
+        painter.drawText(QRectF(0, 0, width, height), Qt.AlignmentFlag.AlignVCenter, text)
         painter.end()
         return made
 

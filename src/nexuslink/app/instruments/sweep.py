@@ -7,7 +7,6 @@ most of its samples, so that a short peak is never averaged away. A silence is a
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
@@ -28,7 +27,6 @@ GAP_US = 300_000  # without samples for longer than this, the line breaks
 GUTTER = 60  # design pixels at the right, for the band's numbers
 _SPILL = 3  # columns that an antialiased stroke may reach beyond its own
 _PEN = 2.4  # design pixels
-_SEEN = 0.5  # device pixels by which a column must grow to be drawn again
 _PAD = 8  # design pixels above and below the scale
 
 
@@ -104,9 +102,6 @@ class Sweep(Instrument):
         last = self._columns[-1]
         if fresh[0].number == last.number:
             fresh[0] = Column(last.number, min(last.least, fresh[0].least), max(last.most, fresh[0].most))
-            grown = max(last.least - fresh[0].least, fresh[0].most - last.most)
-            if len(fresh) == 1 and grown * self._slope < _SEEN:
-                return  # nothing that shows: it is drawn with the next column
             self._columns.pop()
         if self._track_peak(fresh):
             self.dressed()
@@ -279,28 +274,16 @@ class Sweep(Instrument):
         self._corners = QPainterPath()
         self._corners.addRect(QRectF(-1, -1, width + 2, self.height() + 2))
         self._corners.addRoundedRect(QRectF(0, 0, width, self.height()), RADIUS * unit, RADIUS * unit)
-        self._stickers = [self._sticker(self._caption, 14 * unit, 15 * unit, tokens.panel)]
+        caption = self.sticker(self._caption, font(self.px(Type.SMALL)), "mute", "panel")
+        self._stickers = [(QPointF(round(14 * unit), round(5 * unit)), caption)]
         lowest = self.height() - 10 * unit
         for force in (scale.low, scale.high, scale.stop):
             if force < self._top:
                 y = min(max(self._y(force) / ratio, 10 * unit), lowest)
                 lowest = y - 19 * unit  # the next number stands clear of this one
-                self._stickers.append(self._sticker(f"{force:g} N", width + 12 * unit, y, tokens.ground))
-
-    def _sticker(self, text: str, left: float, middle: float, paper: str) -> tuple[QPointF, QPixmap]:
-        """A text on its own piece of paper, and where it goes."""
-        ratio, letters = self.devicePixelRatioF(), font(self.px(Type.SMALL))
-        metrics = QFontMetricsF(letters)
-        width, height = math.ceil(metrics.horizontalAdvance(text)) + 2, math.ceil(metrics.height())
-        made = QPixmap(round(width * ratio), round(height * ratio))
-        made.setDevicePixelRatio(ratio)
-        made.fill(colour(paper))
-        painter = QPainter(made)
-        painter.setFont(letters)
-        painter.setPen(colour(self.tokens.mute))
-        painter.drawText(QRectF(0, 0, width, height), Qt.AlignmentFlag.AlignVCenter, text)
-        painter.end()
-        return QPointF(round(left), round(middle - height / 2)), made
+                number = self.sticker(f"{force:g} N", font(self.px(Type.SMALL)), "mute", "ground")
+                top = round(y - number.deviceIndependentSize().height() / 2)
+                self._stickers.append((QPointF(round(width + 12 * unit), top), number))
 
     def _y(self, force_n: float) -> float:
         """Device pixels from the top for a force."""

@@ -24,7 +24,7 @@ from nexuslink.app.instruments.countdown import SIZE as COUNTDOWN_SIZE
 from nexuslink.app.instruments.countdown import Countdown
 from nexuslink.app.instruments.force_ring import CENTRE, ForceRing
 from nexuslink.app.instruments.force_ring import SIZE as RING_SIZE
-from nexuslink.app.instruments.lean_disc import DISC_SIZE, LeanDisc, LeanTarget
+from nexuslink.app.instruments.lean_disc import DISC_SIZE, TAIL_POINTS, LeanDisc, LeanTarget
 from nexuslink.app.instruments.scale import scale_of
 from nexuslink.app.instruments.sentence import SIZE as SENTENCE_SIZE
 from nexuslink.app.instruments.sentence import Sentence
@@ -49,7 +49,7 @@ FORCE, ANGLE, DIRECTION = range(3)  # columns of the ring
 
 WATCH_MS = 1500  # nothing at all from the loop for this long: the loop itself hangs
 _STATUS_US = 500_000  # the small figures change no more often, to be readable
-_TAIL_US = np.arange(12, 0, -1) * 125_000  # the tail's points, before now
+_TAIL_US = np.arange(TAIL_POINTS, 0, -1) * 125_000  # the tail's points, before now
 _LOADED = (Phase.CONTACT, Phase.RAMP, Phase.IN_BAND, Phase.OUT_OF_BAND)
 _ASTRAY = (ForceZone.LOW, ForceZone.HIGH, ForceZone.WARN, ForceZone.STOP)
 _TILTED = (AngleZone.LOW, AngleZone.HIGH, AngleZone.DIRECTION)
