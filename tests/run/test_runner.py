@@ -100,3 +100,9 @@ def test_progress_tells_step_count_and_seconds() -> None:
     lines = stream.getvalue().splitlines()
     assert lines[0] == "[1/2] packages" and re.fullmatch(r"\[1/2\] packages  \d+ s  19 packages", lines[1])
     assert re.fullmatch(r"\[2/2\] checkout  \d+\.\d s", lines[-1])
+
+
+def test_the_broken_qt_is_kept_out() -> None:
+    """PySide6 6.12.0 loses references on Python 3.10 and 3.11 and aborts within seconds."""
+    assert '"PySide6-Essentials>=6.8,!=6.12.0"' in (ROOT / "pyproject.toml").read_text()
+    assert "\npyside6-essentials==6.11.3 " in (ROOT / "requirements/runtime.txt").read_text()
