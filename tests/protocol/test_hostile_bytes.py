@@ -58,7 +58,8 @@ FRESH = state_size(described())
 
 def feed(decoder: Decoder, pieces: Sequence[bytes]) -> list[Decoded]:
     decoded = [decoder.feed(piece) for piece in pieces]
-    assert state_size(decoder) <= FRESH + ALLOWANCE
+    if sum(map(len, pieces)) % 8 == 0:  # now and then: it costs as much as the rest of a case
+        assert state_size(decoder) <= FRESH + ALLOWANCE
     return decoded
 
 
@@ -91,10 +92,10 @@ def test_noise(noise: bytes, framed: bool) -> None:
 
 
 def named_frames() -> list[tuple[str, bytes]]:
-    """Forty frames of every kind, each with a name by which it is known again."""
+    """Two dozen frames of every kind, each with a name by which it is known again."""
     named = []
     seq, index = 0, {FORCE: 0, IMU: 0}
-    for k in range(40):
+    for k in range(24):
         if k % 10 == 7:
             named.append((f"response {k}", frame(response(k, k, bytes(k)))))
             continue
@@ -156,8 +157,9 @@ def test_damaged_frames(choices: bytes) -> None:
     touched = {k for k, framed in enumerate(frames) if framed != FRAMES[k]}
     decoder = described()
     found = names(decoder, feed(decoder, Tape(choices[::-1]).cut(b"".join(frames))))
-    missing = [k for k, (name, _) in enumerate(NAMED) if name not in found]
-    assert len(found) == len(set(found)) == len(NAMED) - len(missing), "nothing is made up, nothing comes twice"
+    known = set(found)
+    missing = [k for k, (name, _) in enumerate(NAMED) if name not in known]
+    assert len(found) == len(known) == len(NAMED) - len(missing), "nothing is made up, nothing comes twice"
     assert len(missing) <= 2 * len(touched)
     assert all(k in touched or k - 1 in touched for k in missing), "only a damaged frame and the one after it"
     assert decoder.link.lost == sum(not NAMED[k][0].startswith("response") for k in missing)
@@ -201,7 +203,7 @@ def test_whole_frames_with_any_content(choices: bytes) -> None:
     assert link.received + link.duplicate + link.late - link.restarts == stream_messages
 
 
-GOOD = [data(k, (FORCE, IMU)[k % 7 == 6], 4, 4 * k) if k % 9 != 4 else status(k) for k in range(20)]
+GOOD = [data(k, (FORCE, IMU)[k % 7 == 6], 4, 4 * k) if k % 9 != 4 else status(k) for k in range(12)]
 
 
 @given(st.binary(max_size=40))

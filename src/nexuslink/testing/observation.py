@@ -45,12 +45,12 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class StreamLog:
-    """The messages of one stream, in order. All arrays (m,) int64."""
+    """The batches of one stream, in order: a message each, or neighbours that came together. Arrays (m,) int64."""
 
     descriptor: StreamDescriptor
     arrival_ns: Ints
     index: Ints
-    """Number since START of each message's first sample."""
+    """Number since START of each batch's first sample."""
     t0_us: Ints
     """Device clock at that sample."""
     count: Ints
@@ -72,14 +72,14 @@ class StreamLog:
         return 1e9 * _slope(self.arrival_ns, self.index + self.count)
 
     def ages_ms(self, fit: ClockFit) -> NDArray[np.float64]:
-        """(m,) age of each message's oldest sample when it arrived, milliseconds, by the clock fit."""
+        """(m,) age of each batch's oldest sample when it arrived, milliseconds, by the clock fit."""
         host_ns = fit.origin_host_ns + (self.t0_us - fit.origin_us) * 1000.0 * (1.0 + fit.skew)
         ages: NDArray[np.float64] = (self.arrival_ns - host_ns) / 1e6
         return ages
 
     @property
     def jitter_ms(self) -> NDArray[np.float64]:
-        """(m,) how much later than the typical message each one came, milliseconds. No clock fit is needed."""
+        """(m,) how much later than the typical batch each one came, milliseconds. No clock fit is needed."""
         if len(self.index) < 2:
             return np.array([])
         last_us = self.t0_us + (self.count - 1) * (1e6 / self.descriptor.rate_hz)
@@ -174,13 +174,10 @@ async def observe(nexus: Nexus, seconds: float, enough_messages: int = 0) -> Obs
     def look(chunk: Chunk, decoded: Decoded) -> None:
         nonlocal first_us
         for batch in decoded.batches:
-            if first_us is None:
-                first_us = int(batch.t0_us[0])
-            rows[batch.stream] += [
-                (chunk.arrival_ns, index, t0, batch.count)
-                for index, t0 in zip(batch.index.tolist(), batch.t0_us.tolist(), strict=True)
-            ]
-            if int(batch.t0_us[-1]) - first_us >= seconds * 1e6 and nexus.decoder.link.received >= enough_messages:
+            t_us = int(batch.t_us[0])
+            first_us = t_us if first_us is None else first_us
+            rows[batch.stream].append((chunk.arrival_ns, batch.first_index, t_us, len(batch.t_us)))
+            if t_us - first_us >= seconds * 1e6 and nexus.decoder.link.received >= enough_messages:
                 done.set()
         if chunk.arrival_ns - began_ns >= patience_ns:
             done.set()

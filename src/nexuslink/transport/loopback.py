@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from nexuslink.protocol.chunk import ChunkSink
 from nexuslink.transport.base import Inlet
-from nexuslink.transport.errors import LinkLostError
+from nexuslink.transport.errors import LinkLostError, TransportError
 
 
 class LoopbackTransport:
@@ -25,14 +25,16 @@ class LoopbackTransport:
         return time.monotonic_ns()
 
     async def open(self, sink: ChunkSink) -> None:
-        """Always succeeds."""
+        """Succeeds unless it is open."""
+        if self._open:
+            raise TransportError(f"{self.url} is open already; close it first")
         self._open = True
         self._inlet.start(sink)
 
     async def write(self, data: bytes) -> None:
         """Hand to the peer at once."""
         if not self._open:
-            raise LinkLostError("loopback: the link is closed")
+            raise LinkLostError(f"{self.url} the link is closed")
         self._peer(data)
 
     async def close(self) -> None:

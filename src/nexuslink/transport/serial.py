@@ -40,6 +40,7 @@ _OPEN_ERRORS: Final[dict[int, tuple[type[TransportError], str]]] = {
     errno.ENOENT: (PortNotFoundError, "there is no such port; `nexuslink scan` lists what is there"),
     errno.ENODEV: (PortNotFoundError, "there is no device behind it; is the tool plugged in?"),
     errno.ENXIO: (PortNotFoundError, "there is no device behind it; is the tool plugged in?"),
+    errno.EIO: (PortNotFoundError, "there is no device behind it; is the tool plugged in?"),
     errno.EACCES: (PortDeniedError, "no permission; on Linux add yourself to the group `dialout` and log in again"),
     errno.EPERM: (PortDeniedError, "no permission; on Linux add yourself to the group `dialout` and log in again"),
     errno.EBUSY: (PortBusyError, "another program holds the port; close it first"),
@@ -48,6 +49,12 @@ _OPEN_ERRORS: Final[dict[int, tuple[type[TransportError], str]]] = {
     errno.EISDIR: (PortNotFoundError, "that is not a serial port"),
     errno.EINVAL: (PortNotFoundError, "that is not a serial port"),
 }
+
+_DRIVER_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError)
+with contextlib.suppress(ImportError):  # POSIX only; not an OSError, and pyserial lets it through
+    import termios
+
+    _DRIVER_ERRORS += (termios.error,)
 
 
 def open_serial(target: str, params: Mapping[str, str]) -> SerialTransport:
@@ -78,6 +85,7 @@ class SerialTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
+        self._turn = asyncio.Lock()
 
     def now_ns(self) -> int:
         """Host's monotonic clock."""
@@ -85,7 +93,10 @@ class SerialTransport:
 
     async def open(self, sink: ChunkSink) -> None:
         """Open the port, at most `OPEN_TIMEOUT_S`: some drivers block for long."""
+        if self._serial is not None:
+            raise TransportError(f"{self.url}: is open already; close it first")
         self._loop = asyncio.get_running_loop()
+        self._turn = asyncio.Lock()
         opening = self._loop.run_in_executor(None, self._open)
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
@@ -93,9 +104,18 @@ class SerialTransport:
         except TimeoutError:
             opening.add_done_callback(_close_late)
             raise TransportError(f"{self.url}: the port did not open within {OPEN_TIMEOUT_S:g} s") from None
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_late)
+            raise
         self._inlet.start(sink)
         if self._threaded:
-            self._thread = threading.Thread(target=self._read_blocking, name=f"read {self.url}", daemon=True)
+            self._closing = (
+                threading.Event()
+            )  # one a reader: a stuck one must not wake up when the port is opened again
+            self._thread = threading.Thread(
+                target=self._read_blocking, args=(self._loop, self._serial, self._closing),
+                name=f"read {self.url}", daemon=True,
+            )  # fmt: skip
             self._thread.start()
         else:
             self._loop.add_reader(self._serial.fileno(), self._readable)
@@ -104,31 +124,37 @@ class SerialTransport:
         try:
             timeout = THREAD_READ_TIMEOUT_S if self._threaded else 0
             return serial.Serial(self._port, self._baud, timeout=timeout, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
-        except (OSError, ValueError) as error:  # SerialException is an OSError; its errno may be missing
+        except _DRIVER_ERRORS as error:  # SerialException is an OSError; its errno may be missing
             number = getattr(error, "errno", None) or _errno_in(str(error))
             kind, advice = _OPEN_ERRORS.get(number or 0, (TransportError, f"cannot be opened ({error})"))
             raise kind(f"{self.url}: {advice}") from None
 
     async def write(self, data: bytes) -> None:
-        """Send, at most `WRITE_TIMEOUT_S`."""
-        if self._serial is None or self._loop is None:
+        """Send, at most `WRITE_TIMEOUT_S`. Writes at the same time wait for each other: frames must not mix."""
+        port = self._serial
+        if port is None:
             raise LinkLostError(f"{self.url}: the link is closed")
         try:
-            if self._threaded:
-                await self._loop.run_in_executor(None, self._serial.write, data)
-            else:
-                await self._write_descriptor(self._loop, self._serial.fileno(), data)
+            async with asyncio.timeout(WRITE_TIMEOUT_S), self._turn:
+                if self._threaded:
+                    await self._write_blocking(port, data)
+                else:
+                    await self._write_descriptor(port, data)
+        except TimeoutError:
+            raise LinkLostError(f"{self.url}: the port took nothing for {WRITE_TIMEOUT_S:g} s") from None
         except (OSError, TypeError) as error:  # pyserial raises TypeError on a port that another thread closed
             raise LinkLostError(f"{self.url}: cannot write ({error})") from None
 
-    async def _write_descriptor(self, loop: asyncio.AbstractEventLoop, descriptor: int, data: bytes) -> None:
-        deadline = loop.time() + WRITE_TIMEOUT_S
+    async def _write_blocking(self, port: Any, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        if self._serial is not port or await loop.run_in_executor(None, port.write, data) != len(data):
+            raise OSError("the link was closed")
+
+    async def _write_descriptor(self, port: Any, data: bytes) -> None:
         while data:
             try:
-                data = data[os.write(descriptor, data) :]
+                data = data[os.write(port.fileno(), data) :]  # fileno() raises on a port that was closed meanwhile
             except BlockingIOError:
-                if loop.time() > deadline:
-                    raise OSError(f"the port took nothing for {WRITE_TIMEOUT_S:g} s") from None
                 await asyncio.sleep(0.005)
 
     async def close(self) -> None:
@@ -141,6 +167,7 @@ class SerialTransport:
         if self._thread is not None and self._loop is not None:
             with contextlib.suppress(OSError):
                 port.cancel_read()
+                port.cancel_write()
             await self._loop.run_in_executor(None, self._thread.join, 10 * THREAD_READ_TIMEOUT_S)
         elif self._loop is not None:
             self._loop.remove_reader(port.fileno())
@@ -166,11 +193,8 @@ class SerialTransport:
         else:
             self._gone()
 
-    def _read_blocking(self) -> None:
-        loop, port = self._loop, self._serial
-        if loop is None:
-            return
-        while not self._closing.is_set():
+    def _read_blocking(self, loop: asyncio.AbstractEventLoop, port: Any, closing: threading.Event) -> None:
+        while not closing.is_set():
             try:
                 data = port.read(1)
                 if data and (waiting := port.in_waiting):

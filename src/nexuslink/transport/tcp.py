@@ -44,35 +44,54 @@ class TcpTransport(asyncio.Protocol):
 
     async def open(self, sink: ChunkSink) -> None:
         """Connect, at most `OPEN_TIMEOUT_S`."""
+        if self._sink is not None:
+            raise TransportError(f"{self.url}: is open already; close it first")
         loop = asyncio.get_running_loop()
         self._sink = sink
+        self._writable = asyncio.Event()
+        self._writable.set()
+        connected = False
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await loop.create_connection(lambda: self, *self._address)
+            connected = True
         except TimeoutError:
             raise TransportError(f"{self.url}: no answer within {OPEN_TIMEOUT_S:g} s; is the host on?") from None
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host can have that name
+            reason = getattr(error, "strerror", None) or str(error)
             raise PortNotFoundError(f"{self.url}: cannot connect ({reason}); is the tool's server running?") from None
+        finally:
+            if not connected:
+                self._let_go()
 
     async def write(self, data: bytes) -> None:
-        """Send; waits while the socket is full."""
-        if self._link is None:
+        """Send; waits while the socket is full, at most `WRITE_TIMEOUT_S`."""
+        link = self._link
+        if link is None:
             raise LinkLostError(f"{self.url}: the link is closed")
-        self._link.write(data)
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await self._writable.wait()  # nothing is added to a full buffer
+                link.write(data)
                 await self._writable.wait()
         except TimeoutError:
-            raise TransportError(f"{self.url}: the peer took nothing for {WRITE_TIMEOUT_S:g} s") from None
+            raise LinkLostError(f"{self.url}: the peer took nothing for {WRITE_TIMEOUT_S:g} s") from None
+        if self._link is not link:
+            raise LinkLostError(f"{self.url}: the link ended during a write")
 
     async def close(self) -> None:
         """Drop the connection at once."""
+        if self._let_go():
+            await asyncio.sleep(0)  # lets the loop close the socket
+
+    def _let_go(self) -> bool:
+        """True: there was a connection, and it is being dropped."""
         self._inlet.stop()
+        self._sink = None
         link, self._link = self._link, None
         if link is not None:
             link.abort()
-            await asyncio.sleep(0)  # lets the loop close the socket
+        return link is not None
 
     def pause(self) -> None:
         """The kernel's buffers fill, then the peer's."""
@@ -99,7 +118,7 @@ class TcpTransport(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket has ended."""
-        self._link = None
+        self._sink = self._link = None
         self._writable.set()
         self._inlet.ended(f"{self.url}: the peer closed the connection" + (f" ({exc})" if exc else ""))
 
