@@ -45,9 +45,10 @@ def damage(clean: Iterable[bytes], seed: int = 11) -> tuple[bytes, int]:
         if rng.random() < DAMAGED_SHARE:
             at = int(rng.integers(0, len(whole) - 1))
             other = whole[at] % 255 + 1
-            whole = whole[:at] + bytes([other]) + whole[at + 1 :]
+            out.append(whole[:at] + bytes([other]) + whole[at + 1 :])
             hit += 1
-        out.append(whole)
+        else:
+            out.append(whole)
     return b"".join(out), hit
 
 
@@ -85,16 +86,16 @@ def measure() -> list[Measure]:
             ximu3.work(),
         ]
         rates = take_turns(works)
-    mb = typical(rates, "REF") / 1e6
+    speed = f"REF {typical(rates, 'REF') / 1e6:.0f} MB/s, {reference.CODEC}"
     return [
-        Measure("decode.vs_ref", ratio(rates, "wide", "REF"), note=f"22-byte samples; REF {mb:.0f} MB/s, {reference.CODEC}"),
+        Measure("decode.vs_ref", ratio(rates, "wide", "REF"), note=f"22-byte samples; {speed}"),
         Measure("decode.vs_pymavlink", ratio(rates, "imu", "pymavlink"), note=_samples(rates, "imu", "pymavlink")),
         Measure("decode.vs_ximu3", ratio(rates, "imu", "ximu3"), note=_samples(rates, "imu", "ximu3")),
-        Measure("decode.damaged_vs_clean", ratio(rates, "damaged", "clean"), note="1 % of the frames; every good one kept"),
+        Measure("decode.damaged_vs_clean", ratio(rates, "damaged", "clean"), note="1 % damaged; every good frame kept"),
         Measure("decode.tool_vs_ref", ratio(rates, "tool", "REF"), note="force and IMU in turn, as a tool sends them"),
         Measure("decode.memcpy_vs_ref", ratio(rates, "memcpy", "REF"), note="the same bytes copied"),
         Measure("decode.crc32_vs_ref", ratio(rates, "crc32", "REF"), note="one zlib.crc32 over the same bytes"),
-    ]  # fmt: skip
+    ]
 
 
 def _samples(rates: dict[str, list[float]], one: str, other: str) -> str:

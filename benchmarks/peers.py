@@ -7,7 +7,6 @@ that is their answer, and making arrays of it would only cost more.
 
 from __future__ import annotations
 
-import os
 import struct
 import tempfile
 import threading
@@ -51,7 +50,8 @@ class Ximu3:
         rng = np.random.default_rng(4)
         values = rng.normal(0, 100, (XIMU3_SAMPLES, 6))
         messages = [_stuffed(b"\xc9" + struct.pack("<Q6f", 1_000 * number, *row)) for number, row in enumerate(values)]
-        folder = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        memory = Path("/dev/shm")
+        folder = memory if memory.is_dir() else None
         with tempfile.NamedTemporaryFile(suffix=".ximu3", dir=folder, delete=False) as file:
             file.write(b"".join(messages) + b"N,1,end\n")  # a notification: how the reader knows that all came
         self._path = Path(file.name)

@@ -2,7 +2,7 @@
 
 REF: chunks of 64 KiB, frames of 16 samples of 22 bytes behind an 8-byte header, COBS + CRC-32; split, decoded by the
 C codec, every CRC checked, joined, one ``frombuffer``. Nothing is counted, nothing is kept of a damaged frame, no
-sequence is followed: all of that is the product's to pay for. Memcpy and one ``crc32`` over the same bytes are beside it.
+sequence is followed: all of that is the product's to pay for. Memcpy and one ``crc32`` over the same bytes are beside.
 """
 
 from __future__ import annotations

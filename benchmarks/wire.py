@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nexuslink
+from benchmarks.reference import like_sensor
 from nexuslink.protocol.envelope import pack_data
 from nexuslink.protocol.framing import frame
 from nexuslink.protocol.messages import (
@@ -27,20 +28,23 @@ RATE_HZ = 1_000.0
 """The fastest that the tool streams."""
 _NONE = ChannelGroup(Quantity.NONE, 0, 0.0, 0.0)
 
+_TURN = (Quantity.ANGULAR_RATE_RAD_S, 1e-3, 34.0)
+_PULL = (Quantity.ACCELERATION_M_S2, 5e-3, 156.0)
+
+
+def _inertial(stream: int, turning: int, pulling: int) -> StreamDescriptor:
+    groups = tuple(ChannelGroup(q, n, scale, most) for n, (q, scale, most) in ((turning, _TURN), (pulling, _PULL)))
+    return StreamDescriptor(stream, StreamKind.IMU, SampleType.I16, RATE_HZ, 0, groups)
+
+
 DESCRIPTORS = {
     FORCE: StreamDescriptor(
         FORCE, StreamKind.FORCE, SampleType.I32, RATE_HZ, 1, (ChannelGroup(Quantity.FORCE_N, 2, 1e-5, 200.0), _NONE)
     ),
-    IMU: StreamDescriptor(
-        IMU, StreamKind.IMU, SampleType.I16, RATE_HZ, 0,
-        (ChannelGroup(Quantity.ANGULAR_RATE_RAD_S, 3, 1e-3, 34.0), ChannelGroup(Quantity.ACCELERATION_M_S2, 3, 5e-3, 156.0)),
-    ),
-    # No stream of the tool: eleven channels make the 22-byte samples that REF decodes.
-    WIDE: StreamDescriptor(
-        WIDE, StreamKind.IMU, SampleType.I16, RATE_HZ, 0,
-        (ChannelGroup(Quantity.ANGULAR_RATE_RAD_S, 6, 1e-3, 34.0), ChannelGroup(Quantity.ACCELERATION_M_S2, 5, 5e-3, 156.0)),
-    ),
-}  # fmt: skip
+    IMU: _inertial(IMU, 3, 3),
+    # No stream of the tool: eleven channels are the 22 bytes of a sample of REF, and carry the same bytes.
+    WIDE: _inertial(WIDE, 6, 5),
+}
 
 
 def samples(stream: int, count: int, seed: int = 7) -> NDArray[np.signedinteger]:
@@ -49,7 +53,7 @@ def samples(stream: int, count: int, seed: int = 7) -> NDArray[np.signedinteger]
     if stream == FORCE:
         return rng.normal(600_000, 5_000, (count, 2)).astype("<i4")
     if stream == WIDE:
-        return rng.normal(0, 2_000, (count, 11)).astype("<i2")
+        return np.frombuffer(like_sensor(rng, count), "<i2").reshape(count, 11)
     imu = rng.normal(0, 20, (count, 6))
     imu[:, 5] += 9.81 / 5e-3
     return imu.astype("<i2")

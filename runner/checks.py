@@ -31,8 +31,8 @@ def lint_all(environment: Environment) -> int:
     python = environment.python
     importable = [python, "-m"]
     checks: tuple[tuple[str, list[str] | Callable[[], list[str]]], ...] = (
-        ("ruff check", [*importable, "ruff", "check", "."]),
-        ("ruff format", [*importable, "ruff", "format", "--check", "."]),
+        ("ruff check", [*importable, "ruff", "check", ".", "run"]),
+        ("ruff format", [*importable, "ruff", "format", "--check", ".", "run"]),
         ("types: src, simulator", [*importable, "mypy"]),
         ("types: runner", [*importable, "mypy", "--strict", "-p", "runner"]),
         ("floors of the house", [environment.script("lint-imports"), "--no-cache"]),

@@ -42,7 +42,8 @@ class Environment:
 
     def __init__(self, path: str, base: str | None = None) -> None:
         self.path = path
-        self.base = base or sys.executable
+        # Not sys.executable: a venv cannot make itself anew.
+        self.base = base or str(getattr(sys, "_base_executable", sys.executable))
         self.marks = os.path.join(path, ".nexuslink")
         self.python = os.path.join(path, _SCRIPTS, "python" + _EXE)
         self.unfinished = os.path.join(self.marks, "unfinished")

@@ -17,13 +17,13 @@ DEMO_HOLD = ("release", "psoas-left", "--device", "sim:?script=good-psoas")
 
 def demo(args: list[str]) -> int:
     """Set up, then the window, or without a display the same hold in the terminal."""
-    from runner.system import missing_for, window_possible
+    from runner.system import missing_for, window_kind
 
     environment = main_environment()
     environment.ensure(PROGRAM)
-    window = window_possible()
-    hint = missing_for(environment, "window" if window else "offscreen")
-    if window and not hint:
+    kind = window_kind()
+    hint = missing_for(environment, kind or "offscreen")
+    if kind and not hint:
         return nexuslink(["gui", "--demo", *args])
     why = f"the window needs system libraries: {hint}" if hint else "no display here"
     more = "" if hint else "; for the window start ./run demo on a desktop (or over ssh -X)"

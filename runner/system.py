@@ -38,11 +38,13 @@ WINDOW = {
 SETS = {"offscreen": OFFSCREEN, "window": WINDOW}
 
 
-def window_possible() -> bool:
-    """Is there a display to open a window on?"""
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+def window_kind() -> str:
+    """Which of SETS a window needs here; "offscreen" when Qt is told to paint there, "" when there is no display."""
+    if os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0] in ("offscreen", "minimal", "vnc"):
+        return "offscreen"
+    if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return "window"
+    return ""
 
 
 def missing_for(environment: Environment, purpose: str) -> str:

@@ -27,6 +27,8 @@ OUTBOX_MAX = 16 * 1024
 PTY_POLL_S = 0.05
 """How often a pseudo-terminal without a host is looked at: the system does not tell when one opens it."""
 READ_SIZE = 4096
+HAND_OVER_S = 0.5
+"""A new host waits this long for the one before it: who reconnects at once is here before its own going is noticed."""
 
 MakeLink = Callable[[], Link]
 
@@ -137,7 +139,7 @@ async def serve_tcp(host: str, port: int, make_link: MakeLink, stop: asyncio.Eve
     Prints the address on standard output when it can be reached. Raises OSError where the port cannot be had.
     """
     served = Served(make_link())
-    busy = False
+    free = asyncio.Lock()
     off = asyncio.Event()
     hosts: set[asyncio.Task[None]] = set()
 
@@ -147,11 +149,12 @@ async def serve_tcp(host: str, port: int, make_link: MakeLink, stop: asyncio.Eve
         task.add_done_callback(hosts.discard)
 
     async def one_host(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal busy
-        if busy or served.switched_off:
+        try:
+            async with asyncio.timeout(HAND_OVER_S):
+                await free.acquire()
+        except TimeoutError:
             writer.close()
             return
-        busy = True
         carrier = _TcpCarrier(writer)
 
         async def listen() -> None:
@@ -160,10 +163,11 @@ async def serve_tcp(host: str, port: int, make_link: MakeLink, stop: asyncio.Eve
 
         try:
             loop = asyncio.get_running_loop()
-            await _first_of(loop.create_task(listen()), loop.create_task(served.pump(carrier)))
+            if not served.switched_off:
+                await _first_of(loop.create_task(listen()), loop.create_task(served.pump(carrier)))
         finally:
             served.disconnect()
-            busy = False
+            free.release()
             if carrier.waiting:
                 writer.transport.abort()  # a host that does not read must not keep the socket for ever
             writer.close()

@@ -4,8 +4,8 @@
         async for estimates in nexuslink.estimates(nexus):
             print(estimates.force_n[-1], estimates.tip_angle_deg[-1])
 
-`connect_blocking` and `blocking_estimates` are the same without ``async``. Names are imported when they are first used: a window must not wait
-for what it does not show.
+`connect_blocking` and `blocking_estimates` are the same without ``async``. Names are imported when they are first
+used: a window must not wait for what it does not show.
 """
 
 from __future__ import annotations

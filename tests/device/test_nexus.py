@@ -68,7 +68,7 @@ def test_stream_is_whole_and_in_order_even_for_a_slow_reader() -> None:
                 expected[batch.stream] += len(batch.raw)
                 seen += 1
                 if seen % 50 == 0:
-                    await asyncio.sleep(0.01)   # far slower than the tool sends at speed=max
+                    await asyncio.sleep(0.01)  # far slower than the tool sends at speed=max
                 if seen == 2000:
                     break
             assert nexus.decoder.link.lost == nexus.view_drops == 0
@@ -116,7 +116,7 @@ def test_stop_tells_the_tool_why_and_ends_the_loop() -> None:
         async with nexuslink.connect(SIM) as nexus:
             async for _ in nexus.stream():
                 await nexus.stop(StopReason.OVER_FORCE)
-            assert nexus.transport.tool_stop_reason == StopReason.OVER_FORCE   # type: ignore[attr-defined]
+            assert nexus.transport.tool_stop_reason == StopReason.OVER_FORCE  # type: ignore[attr-defined]
             assert nexus.state is LinkState.READY
 
     run(work())
@@ -129,7 +129,7 @@ def test_a_request_is_retried_and_answered_once() -> None:
         nexus = Nexus(tool.transport)
         await nexus.open()
         before = nexus.requests.retries
-        good = tool._answers   # the scripted tool's own table
+        good = tool._answers  # the scripted tool's own table
         good[Opcode.CALIBRATION] = lambda _: None if next(silent, False) else (Status.OK, calibration())
         await nexus.request(Opcode.CALIBRATION)
         assert nexus.requests.retries == before + 1

@@ -24,13 +24,13 @@ def errors_deg(path: Path, skew_us: int = 0) -> np.ndarray:
             try:
                 async for rows in nexuslink.estimates(nexus):
                     start = int(rows.t_us[0]) if start is None else start
-                    truth = nexus.transport.truth(rows.t_us + skew_us)   # type: ignore[attr-defined]
+                    truth = nexus.transport.truth(rows.t_us + skew_us)  # type: ignore[attr-defined]
                     settled = rows.t_us - start > 5_000_000
                     found.append((rows.tip_angle_deg[:, 0] - truth.tip_angle_deg[:, 0])[settled])
                     if rows.t_us[-1] - start > SECONDS * 1e6:
                         break
             except LinkLostError:
-                pass   # the recording has ended
+                pass  # the recording has ended
             assert nexus.decoder.link.lost == nexus.decoder.link.overrun_samples == 0
 
     asyncio.run(asyncio.wait_for(work(), 110))

@@ -35,11 +35,12 @@ def hold(
             session = await LiveSession.start(nexus, load_plan(site), folder)
             session.subscribe(updates.append)
             if stop_at_s is not None:
-                while updates == [] or updates[-1].snapshot.recording_s < stop_at_s:
-                    await asyncio.sleep(0)
+                reached = asyncio.Event()
+                session.subscribe(lambda u: reached.set() if u.snapshot.recording_s >= stop_at_s else None)
+                await reached.wait()
                 await session.stop(StopReason.USER)
             result = await session.finished()
-            return result, nexus.transport.tool_stop_reason   # type: ignore[attr-defined]
+            return result, nexus.transport.tool_stop_reason  # type: ignore[attr-defined]
 
     result, told = asyncio.run(asyncio.wait_for(work(), 110))
     return result, updates, told

@@ -85,6 +85,47 @@ def test_a_disk_that_fills_up_only_at_the_end(tmp_path: Path) -> None:
     assert list(SessionReader(tmp_path / "a.mcap.part").chunks()) == Sample(400).chunks
 
 
+_FULL_DISK = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from nexuslink.recording import RecordingError
+from nexuslink.recording.reader import SessionReader
+from nexuslink.recording.writer import SessionWriter
+from recording_samples import HEADER, Sample
+writer = SessionWriter(Path(sys.argv[1]), HEADER)
+sample = Sample(4000)
+for chunk in sample.chunks:
+    writer.chunk(chunk)
+    writer.drain(10)
+try:
+    writer.finish({{}})
+    line = ""
+except RecordingError as error:
+    line = str(error)
+read = list(SessionReader(writer.part).chunks())
+print(json.dumps([line, len(read), writer.lost_messages, read == sample.chunks[: len(read)]]))
+"""
+
+
+def test_a_real_disk_that_is_full(tmp_path: Path) -> None:
+    """A file system of 128 KiB, in a name space of its own: the scratch file runs full as well."""
+    inside = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
+    try:
+        subprocess.run([*inside, f"mount -t tmpfs -o size=128k tmpfs {tmp_path}"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this system does not let us mount a small disk")
+    script = tmp_path.parent / f"{tmp_path.name}.py"
+    script.write_text(_FULL_DISK.format(tests=str(Path(__file__).parent)))
+    mount = f"mount -t tmpfs -o size=128k tmpfs {tmp_path} && exec {sys.executable} {script} {tmp_path}/a.mcap"
+    done = subprocess.run([*inside, mount], capture_output=True, timeout=60, check=True)
+    assert done.stderr == b""
+    line, read, lost, same = json.loads(done.stdout)
+    assert "the disk is full" in line
+    assert same
+    assert 0 < read == 4000 - lost
+
+
 def test_a_disk_slower_than_the_tool(tmp_path: Path) -> None:
     chunks = [Chunk(n, bytes(100)) for n in range(20_000)]
     with SessionWriter(tmp_path / "a.mcap", HEADER, backlog_limit=100_000) as writer:

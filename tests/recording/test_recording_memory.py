@@ -16,7 +16,7 @@ from nexuslink.protocol.chunk import Chunk
 from nexuslink.recording.reader import SessionReader
 from nexuslink.recording.writer import SessionWriter
 
-HOURS = 0.2
+HOURS = 0.15
 
 
 def growth_mb(path: Path, *options: str) -> float:
@@ -31,7 +31,7 @@ def growth_mb(path: Path, *options: str) -> float:
 def test_recording_does_not_grow_the_process(tmp_path: Path) -> None:
     """With mcap's own writer as control: it keeps an index in memory, and the measurement sees it."""
     assert growth_mb(tmp_path / "a.mcap") < 0.5
-    assert growth_mb(tmp_path / "b.mcap", "--stock") > 1.5
+    assert growth_mb(tmp_path / "b.mcap", "--stock") > 1.2
 
 
 def test_reading_streams(tmp_path: Path) -> None:

@@ -94,6 +94,12 @@ def test_time_out_of_band_is_not_held_and_lowers_the_fraction():
     assert state.in_band_fraction == pytest.approx(3.0 / 3.999)
 
 
+def test_the_fraction_counts_from_the_first_time_in_band():
+    engine = HoldEngine(PSOAS)
+    feed(engine, steady(PSOAS, 1, 20.0), steady(PSOAS, 2, 40.0, 1_000_000), steady(PSOAS, 1.001, 20.0, 3_000_000))
+    assert engine.state.in_band_fraction == 0.5
+
+
 @pytest.mark.parametrize(
     ("angle", "direction", "zone"),
     [
@@ -222,8 +228,21 @@ def test_nobody_for_two_minutes_ends_the_wait():
 def test_a_bump_does_not_prolong_the_wait():
     engine = HoldEngine(PSOAS)
     parts = steady(PSOAS, 119.9, 0.0, rate_hz=100), steady(PSOAS, 0.2, 5.0, 119_900_000)
-    feed(engine, *parts, steady(PSOAS, 1, 0.0, 120_100_000))
+    feed(engine, *parts, steady(PSOAS, 0.001, 0.0, 120_100_000))  # at its very first sample
     assert (engine.state.stop_reason, engine.state.stopped_at_us) == (StopReason.NO_CONTACT, 120_100_000)
+
+
+def test_of_two_stops_at_the_same_moment_the_over_force_is_named():
+    engine = HoldEngine(SHORT)
+    feed(engine, steady(SHORT, 4.98, 50.0), steady(SHORT, 1, 150.0, 4_980_000))
+    assert (engine.state.stop_reason, engine.state.stopped_at_us) == (StopReason.OVER_FORCE, 5_000_000)
+
+
+def test_while_the_other_tip_is_over_its_stop_nothing_is_held():
+    engine, samples = HoldEngine(PSOAS), steady(PSOAS, 1.001, 20.0)
+    samples.force_n[500:510, 1 - PSOAS.tip] = 90.0
+    feed(engine, samples)
+    assert (engine.state.phase, engine.state.held_s) == (Phase.IN_BAND, 0.99)
 
 
 def test_five_times_the_hold_is_enough():
@@ -280,6 +299,14 @@ def test_a_restarted_clock_neither_raises_nor_credits_and_the_hold_goes_on():
     assert events[-1].phase_to is Phase.DONE
 
 
+def test_a_step_back_within_a_small_batch_is_seen():
+    samples = steady(PSOAS, 0.08, 20.0)
+    samples.t_us[40:] -= 20_000  # the last is still later than the first
+    engine = HoldEngine(PSOAS)
+    feed(engine, samples)
+    assert engine.state.held_s == 0.078
+
+
 def test_timers_survive_a_restarted_clock():
     engine = HoldEngine(PSOAS)
     feed(engine, steady(PSOAS, 1, 20.0, 50_000_000), steady(PSOAS, 3, 0.0, 51_000_000), steady(PSOAS, 3, 0.0, 0))
@@ -309,6 +336,20 @@ def test_loading_too_fast_is_seen_and_a_slow_ramp_is_not():
     assert not any(seen[1])
 
 
+@pytest.mark.parametrize(("lost_us", "fast"), [(0, True), (150_000, False)])
+def test_a_rise_over_a_gap_is_not_a_ramp(lost_us, fast):
+    engine = HoldEngine(PSOAS)
+    feed(engine, steady(PSOAS, 0.25, 0.0), steady(PSOAS, 0.05, 9.0, 250_000 + lost_us))
+    assert engine.state.ramp_too_fast is fast
+
+
+def test_a_broken_reading_is_not_the_foot_of_a_ramp():
+    engine = HoldEngine(PSOAS)
+    feed(engine, steady(PSOAS, 1, 7.0), steady(PSOAS, 0.2, -50.0, 1_000_000), steady(PSOAS, 0.35, 7.0, 1_200_000))
+    assert not engine.state.ramp_too_fast
+    assert not engine.ended
+
+
 # What must hold for any samples
 
 
@@ -321,6 +362,16 @@ def test_batches_do_not_matter(samples, cuts):
     assert feed_cut(cut, samples, cuts) == events
     assert feed_cut(single, samples, range(len(samples))) == events
     assert repr(whole.state) == repr(cut.state) == repr(single.state)
+
+
+@pytest.mark.parametrize(("channel", "column", "value"), [(1, 0, 40.0), (1, 1, 100.0), (2, 0, 30.0), (3, 0, 100.0)])
+def test_a_change_of_any_channel_within_a_small_batch_is_seen(channel, column, value):
+    samples = steady(PSOAS, 0.015, 20.0)
+    samples.arrays[channel][6:, column] = value
+    whole, single = HoldEngine(PSOAS), HoldEngine(PSOAS)
+    assert feed(whole, samples) == feed_cut(single, samples, range(15))
+    assert whole.state == single.state
+    assert (whole.state.phase, whole.state.held_s) == (Phase.OUT_OF_BAND, 0.006)
 
 
 def test_the_control_of_the_batch_test_finds_an_engine_that_forgets():

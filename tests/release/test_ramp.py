@@ -24,6 +24,15 @@ def test_the_limit_divides(rate, verdict):
     assert watch(rate, 10)[-1] is verdict
 
 
+def test_once_too_fast_it_must_be_clearly_slower():
+    t = np.arange(4000, dtype=np.int64) * 1000
+    for second_rate, verdict in ((9.0, True), (7.0, False)):
+        force = np.where(t < 2_000_000, t * 12e-6, 24.0 + (t - 2_000_000) * second_rate * 1e-6)
+        ramp = RampWatch(10.0)
+        ramp.follow(t, force[:, np.newaxis], 0, 0, len(t) - 1)
+        assert ramp.too_fast is verdict
+
+
 def test_it_is_said_within_half_a_second():
     assert True in watch(20.0, 10, seconds=0.5)
 

@@ -43,6 +43,12 @@ def test_what_comes_after_the_end_is_left_out():
     assert summarise(SHORT, samples, [(0, 1400), (1400, 3000)]).peak_force_n == 20.0
 
 
+def test_after_the_end_not_even_a_restarted_clock_adds_anything():
+    first, second = steady(SHORT, 3, 20.0), steady(SHORT, 0.5, 90.0)
+    joined = Samples(*(np.concatenate(pair) for pair in zip(first.arrays, second.arrays, strict=True)))
+    assert summarise(SHORT, joined, [(0, 3000), (3000, 3500)]).peak_force_n == 20.0
+
+
 def test_a_hold_that_never_began():
     engine = HoldEngine(PSOAS)
     engine.stop(5, StopReason.USER)

@@ -70,6 +70,30 @@ def test_misuse_is_one_line_and_status_two(args: tuple[str, ...], ready: Environ
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("./run: ")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows starts it as `python run`")
+def test_the_shell_part_starts_the_environment_s_own_python(ready: Environment) -> None:
+    Path(ready.script("nexuslink")).write_text("import sys; print(sys.executable)")
+    command = [str(RUN), "nexuslink"]
+    done = subprocess.run(
+        command,
+        env={"PATH": "/nowhere", "NEXUSLINK_VENV": ready.path},
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
+    )  # without a python3 on the path: nothing else can have started it
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, ready.python, "")
+    done = subprocess.run(
+        command,
+        env={"PATH": "/nowhere", "NEXUSLINK_VENV": "/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
+    )
+    assert done.returncode == 2 and "no python3" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 def test_a_second_start_sets_up_nothing_and_stays_out_of_the_way(ready: Environment) -> None:
     before = tree(ready.path)
     done = run("nexuslink", "info", "sim:", "--json", NEXUSLINK_VENV=ready.path)

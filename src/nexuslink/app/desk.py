@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,12 @@ class DeskError(Exception):
     """Something was asked that is not possible now; one plain line."""
 
 
+def rehearsal(url: str, site: str) -> str:
+    """The address of a simulated tool on which the good hold is one of this site; any other address as it is."""
+    muscle = site.partition("-")[0]
+    return re.sub(r"(?<=[?&]script=good-)(psoas|iliacus)(?=&|$)", muscle, url)
+
+
 class Desk:
     """One tool at a time, one session at a time. Every method runs on the loop's thread."""
 
@@ -32,6 +39,7 @@ class Desk:
         self._link: asyncio.Task[None] | None = None
         self._leave: asyncio.Event | None = None
         self._nexus: Nexus | None = None
+        self._url = ""
         self._session: LiveSession | None = None
 
     async def find(self) -> list[FoundTool]:
@@ -43,6 +51,7 @@ class Desk:
     async def open(self, url: str) -> bool:
         """Connect; whether the tool is simulated."""
         await self.shut()
+        self._url = url
         ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
         # Entered and left in one task of its own: the link's context may not be left by another.
@@ -73,6 +82,11 @@ class Desk:
         """Begin a hold; the longest it can take, in seconds."""
         from nexuslink.live.session import LiveSession
 
+        nexus = self._nexus
+        if nexus is not None and (nexus.closed_reason is not None or nexus.simulated):
+            # A link that was lost in the last hold is made anew. So is a simulated tool: the simulated person begins
+            # when the tool is switched on, and must not have finished while this one was reading how to lie.
+            await self.open(rehearsal(self._url, plan.site))
         if self._nexus is None:
             raise DeskError("No tool is connected. Go back and connect one.")
         if self._recording_dir is not None:

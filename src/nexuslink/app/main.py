@@ -8,18 +8,37 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QEvent, QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
 from nexuslink.app.flow import Flow
 from nexuslink.app.window import Window
 
+if TYPE_CHECKING:
+    from nexuslink.app.signals import Signals
+
 REPORT = "NEXUSLINK_REPORT_FIRST_PAINT"  # 1: print "first-window" when it stands; exit: then leave as well
 SIMULATED = "sim:?script=good-psoas"
 STILL = "NEXUSLINK_REDUCED_MOTION"
+
+
+class FirstPaint(QObject):
+    """An event filter that calls ``then`` once, when the first paint of what it watches is on the screen."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._then = then
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """See the paint begin; by the next turn of the event loop it is complete."""
+        if event.type() == QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            QTimer.singleShot(0, self._then)
+        return False
 
 
 def run(
@@ -40,45 +59,36 @@ def run(
     """
     if autostart and device_url is None:
         device_url = SIMULATED
-    if site is not None:
-        from nexuslink.release.plans import load_plan
-
-        load_plan(site)  # a typo is refused before there is a window
+    QApplication.setStyle("fusion")
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
     application.setApplicationName("nexuslink")
-    application.setStyle("fusion")
     still = still or os.environ.get(STILL, "") not in ("", "0")
     window = Window(theme)
-    where = (recording_dir or default_recording_dir()) if record else None
-    flow = Flow(window, device_url, site, autostart, where, still, sound)
+    flow = Flow(window, device_url, site, autostart, recording_dir, record, still, sound)
 
     def stands() -> None:
-        window.painted.disconnect(stands)
         report = os.environ.get(REPORT, "")
         if report:
             print("first-window", flush=True)  # noqa: T201  (asked for by name)
         if report == "exit":
             application.quit()
         else:
-            QTimer.singleShot(0, flow.begin)
+            from nexuslink.app.signals import Signals
 
-    window.painted.connect(stands)
+            signals.append(Signals(window.close, window))
+            flow.begin()
+
+    signals: list[Signals] = []
+    watch = FirstPaint(stands)
+    flow.connect_view.installEventFilter(watch)
     window.show()
     try:
         return application.exec()
     finally:
         flow.close()
-
-
-def default_recording_dir() -> Path:
-    """Where sessions live on this machine."""
-    named = os.environ.get("NEXUSLINK_SESSIONS")
-    if named:
-        return Path(named)
-    from platformdirs import user_data_path
-
-    return user_data_path("nexuslink", appauthor=False) / "sessions"
+        for one in signals:
+            one.close()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -109,6 +109,22 @@ def render(sound: Sound) -> bytes:
     return (np.concatenate(parts) * _LEVEL * 32767).astype("<i2").tobytes()
 
 
+def _hush_alsa() -> object:
+    """Keep ALSA's own complaints about a missing card off the terminal: the status line says it in two words.
+
+    Returns what must stay referenced while ALSA may call it.
+    """
+    import ctypes
+
+    handler = ctypes.CFUNCTYPE(None)(lambda: None)  # its arguments are for a message that is not wanted
+    with contextlib.suppress(OSError, AttributeError):  # no ALSA here: nothing to silence
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(handler)
+    return handler
+
+
+_HUSH: list[object] = []  # for as long as the process: the library keeps the address
+
+
 class Speaker:
     """Opens the sound device in a thread of its own and feeds it. Opening may take long or fail: nobody waits."""
 
@@ -154,6 +170,8 @@ class Speaker:
         except ImportError:
             self._state = "off"
             return
+        if not _HUSH:
+            _HUSH.append(_hush_alsa())
         try:
             device = miniaudio.PlaybackDevice(
                 output_format=miniaudio.SampleFormat.SIGNED16,

@@ -10,10 +10,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import nexuslink
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 COMMAND_GROUP: Final = "nexuslink.commands"
 """Entry points ``register(subparsers)`` of other distributions and of the simulator."""
@@ -42,6 +44,12 @@ def _later(target: str) -> Handler:
         return handler(args)
 
     return run
+
+
+def _plugins() -> EntryPoints:
+    from importlib.metadata import entry_points  # a tenth of the start of a window, and few commands need it
+
+    return entry_points(group=COMMAND_GROUP)
 
 
 def _parser(command: str | None) -> argparse.ArgumentParser:
@@ -81,17 +89,15 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     sub = add("gui", "Open the window.", "gui:run", json=False)
     sub.add_argument("--device", default=None, metavar="URL", help="connect to this tool at once")
     sub.add_argument("--site", default=None, help="go to this site at once")
-    sub.add_argument("--theme", choices=("dark", "light"), default="dark")
+    sub.add_argument("--theme", choices=("system", "dark", "light"), default="system")
     sub.add_argument("--demo", action="store_true", help="a guided hold on the simulated tool, at once")
 
     sub = add("doctor", "Say what is missing on this machine, and how to mend it.", "doctor:run")
     sub.add_argument("--device", default=None, metavar="URL", help="also try this tool")
 
-    for plugin in entry_points(group=COMMAND_GROUP):
-        if command is None or plugin.name == command or command in ("-h", "--help"):
+    if command not in commands.choices:
+        for plugin in _plugins():
             plugin.load()(commands)
-        else:  # known by name, not imported
-            commands.add_parser(plugin.name)
     return parser
 
 
@@ -118,7 +124,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if not isinstance(error, _mendable()):
+        # The errors of other distributions' commands are not ours to name: they say ValueError or OSError.
+        foreign = words[0] in _plugins().names and isinstance(error, ValueError | OSError)
+        if not foreign and not isinstance(error, _mendable()):
             raise
         sys.stderr.write(f"nexuslink: {' '.join(str(error).split())}\n")
         return EXIT_MISUSE

@@ -6,8 +6,9 @@ import argparse
 import asyncio
 import contextlib
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.folders import sessions_folder
@@ -16,11 +17,12 @@ from nexuslink.device.discovery import find_tools
 from nexuslink.device.nexus import Nexus, connect
 from nexuslink.estimation.estimator import Estimates
 from nexuslink.live.pipeline import Sensing
-from nexuslink.live.session import header_for, session_name
 from nexuslink.protocol.decoder import Decoded
 from nexuslink.protocol.messages import StreamKind
-from nexuslink.recording.writer import SessionWriter
 from nexuslink.transport.errors import LinkLostError
+
+if TYPE_CHECKING:
+    from nexuslink.recording.writer import SessionWriter
 
 _KINDS: Final = {int(kind): kind.name.lower() for kind in StreamKind}
 
@@ -121,6 +123,8 @@ def stream(args: argparse.Namespace) -> int:
 
 def record(args: argparse.Namespace) -> int:
     """Raw chunks and estimates into a session file."""
+    from nexuslink.live.session import session_name  # dear to import, and only recording needs it
+
     limit = _Limit(args.seconds)
     path = Path(args.out) if args.out else sessions_folder(None) / session_name("record")
     rows = 0
@@ -137,15 +141,22 @@ def record(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _run(url: str, limit: _Limit, show: object, path: Path | None) -> str | None:
+def _writer(path: Path, nexus: Nexus) -> SessionWriter:
+    from nexuslink.live.session import header_for
+    from nexuslink.recording.writer import SessionWriter
+
+    return SessionWriter(path, header_for(nexus, None))
+
+
+async def _run(url: str, limit: _Limit, show: Callable[[Nexus, Estimates], None], path: Path | None) -> str | None:
     """Stream until the limit, an interrupt, or the end of the link (whose reason is returned)."""
-    assert callable(show)
     done = asyncio.Event()
     reason: str | None = None
+    broken: BrokenPipeError | None = None
 
     async with connect(url) as nexus:
         sensing = Sensing(nexus.info, nexus.calibration)
-        writer = SessionWriter(path, header_for(nexus, None)) if path is not None else None
+        writer = _writer(path, nexus) if path is not None else None
 
         def take(_chunk: object, decoded: Decoded) -> None:
             estimates = sensing.update(decoded)
@@ -156,7 +167,12 @@ async def _run(url: str, limit: _Limit, show: object, path: Path | None) -> str 
                     estimates.t_us, estimates.force_n, estimates.pressure_kpa, estimates.tip_angle_deg,
                     estimates.tip_direction_deg,
                 )  # fmt: skip
-            show(nexus, estimates)
+            try:
+                show(nexus, estimates)
+            except BrokenPipeError as error:  # whoever read our output has gone
+                nonlocal broken
+                broken = error
+                done.set()
             if limit.reached(estimates):
                 done.set()
 
@@ -179,6 +195,8 @@ async def _run(url: str, limit: _Limit, show: object, path: Path | None) -> str 
                 nexus.remove(callback)
             if writer is not None:
                 await asyncio.get_running_loop().run_in_executor(None, writer.finish, None)
+    if broken is not None:
+        raise broken
     if reason is not None and path is None:
         raise LinkLostError(reason)
     return reason

@@ -16,7 +16,7 @@ from vqf import VQF
 from nexuslink.estimation.calibration import ImuScale
 
 MAX_BRIDGED_S: Final = 1.0
-"""A gap in the samples is bridged with its next sample for at most this long [assumption]."""
+"""A gap in the samples is bridged by a straight line, counted as at most this long [assumption]."""
 
 # up = (2(xz - wy), 2(yz + wx), ww - xx - yy + zz) for a quaternion sensor -> earth, w first: linear in the sixteen
 # products q_i q_j, so one broadcast product and one matrix give it. Column by column costs three times as much.
@@ -26,6 +26,9 @@ _PRODUCTS_TO_UP[2, 3, 1], _PRODUCTS_TO_UP[0, 1, 1] = 2, 2
 _PRODUCTS_TO_UP[range(4), range(4), 2] = 1, -1, -1, 1
 _FLAT_PRODUCTS_TO_UP: Final = _PRODUCTS_TO_UP.reshape(16, 3)
 _DEGREES: Final = 180.0 / np.pi
+
+Raw = NDArray[np.signedinteger] | NDArray[np.float64]
+"""Counts: integers from the wire, floats where a gap was filled."""
 
 
 def up_in_sensor(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -67,23 +70,33 @@ class AttitudeTracker:
         self._period_us = 1e6 / scale.rate_hz
         self._filter = VQF(1.0 / scale.rate_hz)
         self._last_us: int | None = None
+        self._last_raw: Raw | None = None
 
-    def update(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> NDArray[np.float64]:
+    def update(self, t_us: NDArray[np.int64], raw: Raw) -> NDArray[np.float64]:
         """``t_us`` (n,), ``raw`` (n, 6) counts, gyro then accelerometer -> ``up`` (n, 3)."""
-        n = len(t_us)
         positions: NDArray[np.int64] | None = None
-        if self._last_us is not None and (int(t_us[-1]) - self._last_us) / self._period_us - n > 0.5:
-            raw, positions = self._bridged(self._last_us, t_us, raw)
-        self._last_us = int(t_us[-1])
+        if (
+            self._last_us is not None and self._last_raw is not None
+            and (int(t_us[-1]) - self._last_us) / self._period_us - len(t_us) > 0.5
+        ):  # fmt: skip
+            raw, positions = self._bridged(self._last_us, self._last_raw, t_us, raw)
+        self._last_us, self._last_raw = int(t_us[-1]), raw[-1]
         gyro = raw[:, :3] * self._scale.gyro_rad_s
         accel = raw[:, 3:6] * self._scale.accel_m_s2
         up = up_in_sensor(self._filter.updateBatch(gyro, accel)["quat6D"])
         return up if positions is None else up[positions]
 
     def _bridged(
-        self, last_us: int, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]
-    ) -> tuple[NDArray[np.signedinteger], NDArray[np.int64]]:
-        """Rows repeated so that the filter's constant rate holds over the gaps; where the real rows went."""
+        self, last_us: int, last_raw: Raw, t_us: NDArray[np.int64],
+        raw: Raw,
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:  # fmt: skip
+        """Rows filled in on straight lines, so that the filter's constant rate holds; where the real rows went.
+
+        Not repeated rows: an accelerometer that stands still while the gyroscope turns would pull the angle away.
+        """
         steps = np.rint(np.diff(np.concatenate([[last_us], t_us])) / self._period_us).astype(np.int64)
-        repeats = np.clip(steps, 1, max(1, int(MAX_BRIDGED_S * self._scale.rate_hz)))
-        return np.repeat(raw, repeats, axis=0), np.cumsum(repeats) - 1
+        real = np.cumsum(np.clip(steps, 1, max(1, int(MAX_BRIDGED_S * self._scale.rate_hz))))
+        known = np.concatenate([last_raw[None], raw]).astype(np.float64)
+        at, grid = np.concatenate([[0], real]), np.arange(1, real[-1] + 1)
+        filled = np.stack([np.interp(grid, at, column) for column in known.T], axis=1)
+        return filled, real - 1

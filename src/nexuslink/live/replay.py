@@ -55,7 +55,7 @@ def replay(path: Path, watch: Callable[[LiveUpdate], None] | None = None) -> Rep
     comparison = _Comparison(reader.estimates())
     commands = [_stop_command(e.detail, path) for e in reader.events() if e.kind == EVENT_STOP]
     done = 0
-    for done, chunk in enumerate(reader.chunks(), start=1):  # noqa: B007  (read after the loop)
+    for done, chunk in enumerate(reader.chunks(), start=1):
         while commands and commands[0][0] < done:
             pipeline.stop(commands.pop(0)[1])
         update = pipeline.process(chunk, decoder.feed(chunk.data))

@@ -37,6 +37,9 @@ TARE_AFTER_S: Final = 0.5
 TARE_WINDOW_MS: Final = 250
 TARE_LIMIT_N: Final = 5.0
 """Above this the tool counts as loaded: no tare, the calibration's own zero stays [assumption]."""
+BACKLOG_HIGH_BYTES: Final = 4 << 20
+"""A recorder this far behind holds the tool back, where it can be held back (a simulated one at full speed)."""
+DRAIN_TIMEOUT_S: Final = 5.0
 EVENT_STOP: Final = "stop"
 """Kind of the recorded event that says which chunk a stop command followed."""
 EVENT_PHASE: Final = "phase"
@@ -92,6 +95,7 @@ class LiveSession:
         self._unloaded_us = 0
         self._tare: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[SessionResult] | None = None
+        self._draining: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
 
     @classmethod
@@ -162,6 +166,7 @@ class LiveSession:
             if self._tare is None:
                 self._watch_for_tare(estimates.t_us, estimates.force_n)
         self._record_events()
+        self._hold_back()
         for callback in self._callbacks:
             callback(update)
         if self._pipeline.engine.ended:
@@ -181,6 +186,20 @@ class LiveSession:
         except (DeviceError, TransportError) as error:
             if self._writer is not None and not self._ended.is_set():
                 self._writer.event(self._pipeline.t_us, "tare-failed", str(error))
+
+    def _hold_back(self) -> None:
+        """Let the recorder catch up; a live tool cannot wait, and its backlog never comes near this."""
+        writer = self._writer
+        if writer is None or self._draining is not None or writer.backlog_bytes < BACKLOG_HIGH_BYTES:
+            return
+
+        async def drain() -> None:
+            self._nexus.pause()
+            await asyncio.to_thread(writer.drain, DRAIN_TIMEOUT_S)
+            self._nexus.resume()
+            self._draining = None
+
+        self._draining = asyncio.get_running_loop().create_task(drain())
 
     def _record_events(self) -> None:
         events = self._pipeline.events
@@ -212,8 +231,8 @@ class LiveSession:
     async def _wind_up(self) -> SessionResult:
         state = self._pipeline.engine.state
         told = await self._tell_tool(_TOOL_REASON.get(state.stop_reason or state.phase, messages.StopReason.USER))
-        if self._tare is not None:
-            await asyncio.gather(self._tare, return_exceptions=True)
+        helpers = [task for task in (self._tare, self._draining) if task is not None]
+        await asyncio.gather(*helpers, return_exceptions=True)
         self._unwatch()
         summary = self._pipeline.summary()
         path = None

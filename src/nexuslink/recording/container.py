@@ -201,11 +201,11 @@ class Container:
         ).write(index)
         # The data first: an index entry without its chunk would be a lie, a chunk without its entry is only slow.
         self._write_data(raw)
+        self.message_count = sum(self._sequence.values())
         self._spool.write(_taken(index))
         self._first_ns = min(self._first_ns, self._open_first_ns) if self._chunk_count else self._open_first_ns
         self._last_ns = max(self._last_ns, self._open_last_ns)
         self._chunk_count += 1
-        self.message_count = sum(self._sequence.values())
         self._open.clear()
         self._open_index.clear()
 

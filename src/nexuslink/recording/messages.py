@@ -108,6 +108,8 @@ _DESCRIPTION = _describe()
 DESCRIPTOR_SET: bytes = descriptor_pb2.FileDescriptorSet(file=[_DESCRIPTION]).SerializeToString()
 """The binary FileDescriptorSet that each channel's schema holds."""
 
+_INT, _FLOAT = np.dtype("<i8"), np.dtype("<f8")
+
 # A pool of our own: the process may hold other versions of the same names.
 _POOL = descriptor_pool.DescriptorPool()
 _POOL.Add(_DESCRIPTION)
@@ -156,13 +158,13 @@ def decode_event(payload: bytes) -> SessionEvent:
 
 def pack_rows(t_us: ArrayLike, *columns: ArrayLike) -> PackedRows:
     """Copy the arrays of :class:`EstimateRows`; raises ValueError unless they are (n,) and four times (n, 2)."""
-    times = np.asarray(t_us, dtype="<i8")
+    times = np.asarray(t_us, dtype=_INT)
     count = times.size
     if times.shape != (count,):
         raise ValueError(f"t_us must have shape (n,), not {times.shape}")
     packed = []
     for values in columns:
-        array = np.asarray(values, dtype="<f8")
+        array = np.asarray(values, dtype=_FLOAT)
         if array.shape != (count, 2):
             raise ValueError(f"every column must have shape ({count}, 2), not {array.shape}")
         packed.append(array.T.tobytes())

@@ -338,8 +338,10 @@ class SessionWriter:
 
     def _release(self) -> None:
         self._stop_syncer()
-        self._file.close()
-        self._spool.close()
+        for file in (self._file, self._spool):
+            # Closing a full disk's file can fail once more; the reason is known, or nothing depends on it any more.
+            with contextlib.suppress(OSError):
+                file.close()
 
 
 def _plain(value: object) -> object:

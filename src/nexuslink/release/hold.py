@@ -262,7 +262,7 @@ class HoldEngine:
             start, end = t_us.item(first), t_us.item(last)
             here = (force.item(first, tip), force.item(first, 1 - tip), angle.item(first), direction.item(first))
             self._sample(start, here)
-            self._advance(end)
+            self._advance(end)  # even if that is the start: a timer may be overdue in a phase just entered
             if self._phase in ENDED:
                 break
             if self._input is not Input.BLIND:
@@ -314,7 +314,6 @@ class HoldEngine:
                 self._since[since] = t
         self._move(self._input, t, None)
         self._plan_due()
-        self._advance(t)  # a timer may be overdue in the phase just entered
 
     def _start_anew(self, t: int) -> None:
         """The tool's clock went back to ``t``: move every moment along, so that no time seems to pass."""

@@ -6,11 +6,12 @@ An instrument is handed values and paints them; it holds no session and no timer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from nexuslink.app.theme import DARK, Tokens, colour
@@ -27,6 +28,7 @@ class Painted(_Base):
     tokens: Tokens = DARK
     unit: float = 1.0  # logical pixels to one design pixel
     turned: bool = False
+    dirty: QRectF = QRectF()  # what is being painted now, own upright coordinates
     paints: int = 0
 
     def dress(self, tokens: Tokens, unit: float, turned: bool = False) -> None:
@@ -50,6 +52,7 @@ class Painted(_Base):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  (Qt's name)
         """Paint the ground, then the instrument, upright or turned."""
         self.paints += 1
+        self.dirty = self._upright(QRectF(event.rect()))
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(event.rect(), colour(self.tokens.ground))
@@ -70,6 +73,21 @@ class Painted(_Base):
         painter.end()
         return made
 
+    def sticker(self, text: str, letters: QFont, ink: str, paper: str) -> QPixmap:
+        """A line of text on its own piece of paper: setting type costs more than all else that moves."""
+        ratio = self.devicePixelRatioF()
+        metrics = QFontMetricsF(letters)
+        width, height = math.ceil(metrics.horizontalAdvance(text)) + 2, math.ceil(metrics.height())
+        made = QPixmap(round(width * ratio), round(height * ratio))
+        made.setDevicePixelRatio(ratio)
+        made.fill(colour(getattr(self.tokens, paper)))
+        painter = QPainter(made)
+        painter.setFont(letters)
+        painter.setPen(colour(getattr(self.tokens, ink)))
+        painter.drawText(QRectF(0, 0, width, height), Qt.AlignmentFlag.AlignVCenter, text)
+        painter.end()
+        return made
+
     def blit(self, painter: QPainter, layer: QPixmap) -> None:
         """Copy a ``layer``. It was turned when drawn: copying it turned would resample every pixel."""
         turned = painter.worldTransform()
@@ -84,9 +102,13 @@ class Painted(_Base):
 
     def touch(self, area: QRectF) -> None:
         """Repaint ``area`` (own upright coordinates) and no more."""
-        if self.turned:
-            area = QRectF(self.width() - area.right(), self.height() - area.bottom(), area.width(), area.height())
-        self.update(area.toAlignedRect())
+        self.update(self._upright(area).toAlignedRect())
+
+    def _upright(self, area: QRectF) -> QRectF:
+        """From widget to upright coordinates, or back."""
+        if not self.turned:
+            return area
+        return QRectF(self.width() - area.right(), self.height() - area.bottom(), area.width(), area.height())
 
 
 class Instrument(Painted, QWidget):

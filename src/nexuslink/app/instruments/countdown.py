@@ -51,7 +51,16 @@ class Countdown(Instrument):
         return QRectF(0, _BAR[0] * self.unit, self.width(), _BAR[1] * self.unit)
 
     def draw(self, painter: QPainter) -> None:
-        """Digits, bar, words; digits that are not counting stand back."""
+        """Digits, bar, words, each only where it is out of date."""
+        if self.dirty.top() < self._bar().top():
+            self._draw_digits(painter)
+        if self.dirty.intersects(self._bar()):
+            self._draw_bar(painter)
+        if self.dirty.bottom() > _NOTE[0] * self.unit:
+            self._draw_note(painter)
+
+    def _draw_digits(self, painter: QPainter) -> None:
+        """Digits that are not counting stand back."""
         tokens, unit = self.tokens, self.unit
         painter.setPen(colour(tokens.text if self._running else tokens.mute))
         digits = fitted(self._clock, self.px(Type.HUGE), self.width(), bold=True)
@@ -59,7 +68,9 @@ class Countdown(Instrument):
         # The digits fill their box exactly: the line's own head and foot room would waste a third of it.
         top = painter.fontMetrics().tightBoundingRect("0").top()
         painter.drawText(int(-6 * unit), round(_DIGITS * unit / 2 - top / 2), self._clock)
-        bar = self._bar()
+
+    def _draw_bar(self, painter: QPainter) -> None:
+        tokens, bar = self.tokens, self._bar()
         radius = bar.height() / 2
         track = QPainterPath()
         track.addRoundedRect(bar, radius, radius)
@@ -71,7 +82,10 @@ class Countdown(Instrument):
             done.setWidth(bar.width() * self._share)
             painter.fillRect(done, colour(tokens.in_))
             painter.restore()
-        painter.setPen(colour(tokens.mute))
+
+    def _draw_note(self, painter: QPainter) -> None:
+        unit = self.unit
+        painter.setPen(colour(self.tokens.mute))
         painter.setFont(font(self.px(Type.SMALL)))
         painter.drawText(
             QRectF(0, _NOTE[0] * unit, self.width(), _NOTE[1] * unit), Qt.AlignmentFlag.AlignVCenter, self._note

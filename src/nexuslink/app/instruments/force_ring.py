@@ -24,7 +24,7 @@ TRACK = 28
 GUIDE_RADIUS = 162
 DISC_RADIUS = 142  # room left for the lean disc
 _NEEDLE = (RADIUS - TRACK - 14, RADIUS + 12)
-_MOVED_DEG = 0.08  # a third of a pixel at the rim
+_MOVED_DEG = 0.12  # under half a design pixel at the rim
 
 
 class ForceRing(Instrument):
@@ -87,7 +87,8 @@ class ForceRing(Instrument):
         self.blit(painter, self._back)
         self._draw_guide(painter)
         self._draw_needle(painter)
-        self._draw_number(painter)
+        if self.dirty.intersects(self._number_box()):
+            self._draw_number(painter)
 
     def _rounded(self, force_n: float) -> str:
         """Whole newtons; the number shown stays until the value is clearly nearer to another."""

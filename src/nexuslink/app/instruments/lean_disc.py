@@ -8,16 +8,19 @@ target, an arrow leads from the dot to it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPen, QPixmap, QRegion
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QRegion
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
 from nexuslink.app.theme import Type, colour, font
 
 DISC_SIZE = 284  # design pixels
+TAIL_POINTS = 12
 _DOT = 14
 _MOVED = 0.3  # logical pixels
 
@@ -61,6 +64,9 @@ class LeanDisc(Instrument):
         self._guided = False
         self._number = ""
         self._back: QPixmap | None = None
+        self._written: dict[str, QPixmap] = {}  # whole degrees that were shown: at most 181
+        self._pens: list[QPen] = []
+        self.dressed()
 
     def set_target(self, target: LeanTarget) -> None:
         """Another plan's target."""
@@ -74,8 +80,8 @@ class LeanDisc(Instrument):
         """Where the dot is, own coordinates; None while the lean is unknown."""
         return self._dot
 
-    def feed(self, x_deg: float, y_deg: float, tail: list[tuple[float, float]], guided: bool) -> None:
-        """The settled lean and where it was, as degrees along screen right and screen up (see ``split``)."""
+    def feed(self, x_deg: float, y_deg: float, tail: Callable[[], list[tuple[float, float]]], guided: bool) -> None:
+        """The settled lean, and who knows where it was: degrees along screen right and screen up (see ``split``)."""
         known = not (math.isnan(x_deg) or math.isnan(y_deg))
         dot = self._at(x_deg, y_deg) if known else None
         number = f"{math.hypot(x_deg, y_deg):.0f}°" if known else ""
@@ -86,7 +92,7 @@ class LeanDisc(Instrument):
         )
         if moved or number != self._number:
             self._dot, self._guided, self._number = dot, guided, number
-            self._tail = [self._at(x, y) for x, y in tail]
+            self._tail = [self._at(x, y) for x, y in tail()]
             self.update()
             self.say(f"{number} from vertical" if known else "unknown")
 
@@ -98,6 +104,8 @@ class LeanDisc(Instrument):
     def dressed(self) -> None:
         """The face is drawn again."""
         self._back = None
+        self._written.clear()
+        self._pens = [self._tail_pen((at + 1) / (TAIL_POINTS + 1)) for at in range(TAIL_POINTS)]
 
     def resizeEvent(self, event: object) -> None:  # noqa: N802
         """The face is drawn again; what lies outside it belongs to the ring."""
@@ -111,10 +119,13 @@ class LeanDisc(Instrument):
         self.blit(painter, self._back)
         unit = self.unit
         if self._number:
-            box = QRectF(0, self.height() - 62 * unit, self.width(), 32 * unit)
-            painter.setPen(colour(self.tokens.text))
-            painter.setFont(font(self.px(Type.MID), bold=True))
-            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self._number)
+            written = self._written.get(self._number)
+            if written is None:
+                written = self.sticker(self._number, font(self.px(Type.MID), bold=True), "text", "panel")
+                self._written[self._number] = written
+            size = written.deviceIndependentSize()
+            left, top = (self.width() - size.width()) / 2, self.height() - 46 * unit - size.height() / 2
+            painter.drawPixmap(QPointF(round(left), round(top)), written)
         if self._dot is None:
             return
         self._draw_tail(painter)
@@ -204,20 +215,19 @@ class LeanDisc(Instrument):
 
     def _draw_tail(self, painter: QPainter) -> None:
         """Where the dot came from: thin and pale is long ago."""
-        points = self._tail
-        count = len(points)
-        if self._dot is None or count == 0:
+        if self._dot is None:
             return
-        ink = colour(self.tokens.text)
-        for at, point in enumerate(points):
-            share = (at + 1) / (count + 1)
-            after = points[at + 1] if at + 1 < count else self._dot
-            pale = type(ink)(ink)
-            pale.setAlphaF(0.55 * share)
-            painter.setPen(
-                QPen(pale, max(1.0, (2 + 12 * share) * self.unit), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
-            )
-            painter.drawLine(point, after)
+        pens = self._pens[len(self._pens) - len(self._tail) :]  # a short tail is a young one
+        for pen, (point, after) in zip(pens, pairwise([*self._tail, self._dot]), strict=True):
+            if (after - point).manhattanLength() > _MOVED:
+                painter.setPen(pen)
+                painter.drawLine(point, after)
+
+    def _tail_pen(self, share: float) -> QPen:
+        pale = QColor(self.tokens.text)
+        pale.setAlphaF(0.75 * share)
+        width = max(1.0, (2 + 12 * share) * self.unit)
+        return QPen(pale, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
 
     def _draw_arrow(self, painter: QPainter, dot: QPointF) -> None:
         """From the dot to the middle of the target, as far as there is room for it."""

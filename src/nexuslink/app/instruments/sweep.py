@@ -7,7 +7,6 @@ most of its samples, so that a short peak is never averaged away. A silence is a
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPen, QPixmap, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
@@ -28,6 +27,7 @@ GAP_US = 300_000  # without samples for longer than this, the line breaks
 GUTTER = 60  # design pixels at the right, for the band's numbers
 _SPILL = 3  # columns that an antialiased stroke may reach beyond its own
 _PEN = 2.4  # design pixels
+_PAD = 8  # design pixels above and below the scale
 
 
 class Column(NamedTuple):
@@ -51,6 +51,11 @@ class Sweep(Instrument):
         self._columns: deque[Column] = deque(maxlen=8)
         self._peaks: deque[tuple[int, float]] = deque()  # falling maxima over the span: (column, newtons)
         self._strip: QPixmap | None = None
+        self._rows: list[tuple[int, int, QColor]] = []  # the blank paper's bands, from the top: y, height, colour
+        self._stickers: list[tuple[QPointF, QPixmap]] = []  # texts, drawn once: setting type is what costs
+        self._corners = QPainterPath()
+        self._pad = self._floor = 0.0
+        self._slope = 1.0  # device pixels to one newton
 
     def set_scale(self, scale: ForceScale) -> None:
         """Another plan's limits."""
@@ -96,12 +101,8 @@ class Sweep(Instrument):
             return
         last = self._columns[-1]
         if fresh[0].number == last.number:
+            fresh[0] = Column(last.number, min(last.least, fresh[0].least), max(last.most, fresh[0].most))
             self._columns.pop()
-            joined = Column(last.number, min(last.least, fresh[0].least), max(last.most, fresh[0].most))
-            if joined == last and len(fresh) == 1:
-                self._columns.append(last)
-                return
-            fresh[0] = joined
         if self._track_peak(fresh):
             self.dressed()
         else:
@@ -178,6 +179,7 @@ class Sweep(Instrument):
         """The whole strip again, from the ring."""
         ratio = self.devicePixelRatioF()
         strip = QPixmap(self._around(), max(4, round(self.height() * ratio)))
+        strip.fill(colour(self.tokens.panel))
         self._strip = strip
         self._columns.clear()
         self._peaks.clear()
@@ -189,6 +191,7 @@ class Sweep(Instrument):
             columns = self._binned(t_us[recent:], rows[recent:, 0])
         if columns:
             self._track_peak(columns)
+        self._prepare()
         painter = QPainter(strip)
         self._clear(painter, 0, strip.width())
         painter.end()
@@ -250,49 +253,56 @@ class Sweep(Instrument):
 
     # -- paper ----------------------------------------------------------------------------------------------------
 
+    def _prepare(self) -> None:
+        """All that depends on size, colours and scale only: bands, stickers, corners."""
+        ratio, unit, tokens, scale = self.devicePixelRatioF(), self.unit, self.tokens, self._scale
+        height = max(4, round(self.height() * ratio))
+        self._pad = _PAD * unit * ratio
+        self._floor = height - self._pad
+        self._slope = (height - 2 * self._pad) / self._top
+        thick = max(1, round(1.5 * unit * ratio))
+        high, low = round(self._y(scale.high)), round(self._y(scale.low))
+        self._rows = [(0, height, colour(tokens.panel)), (high, low - high, colour(tokens.in_soft))]
+        lines = (
+            (scale.high, tokens.in_),
+            (scale.low, tokens.in_),
+            (scale.warn, tokens.warn),
+            (scale.stop, tokens.stop),
+        )
+        self._rows += [(round(self._y(force)), thick, colour(ink)) for force, ink in lines if force < self._top]
+        width = self._width_px() / ratio
+        self._corners = QPainterPath()
+        self._corners.addRect(QRectF(-1, -1, width + 2, self.height() + 2))
+        self._corners.addRoundedRect(QRectF(0, 0, width, self.height()), RADIUS * unit, RADIUS * unit)
+        caption = self.sticker(self._caption, font(self.px(Type.SMALL)), "mute", "panel")
+        self._stickers = [(QPointF(round(14 * unit), round(5 * unit)), caption)]
+        lowest = self.height() - 10 * unit
+        for force in (scale.low, scale.high, scale.stop):
+            if force < self._top:
+                y = min(max(self._y(force) / ratio, 10 * unit), lowest)
+                lowest = y - 19 * unit  # the next number stands clear of this one
+                number = self.sticker(f"{force:g} N", font(self.px(Type.SMALL)), "mute", "ground")
+                top = round(y - number.deviceIndependentSize().height() / 2)
+                self._stickers.append((QPointF(round(width + 12 * unit), top), number))
+
     def _y(self, force_n: float) -> float:
         """Device pixels from the top for a force."""
-        height = max(4, round(self.height() * self.devicePixelRatioF()))
-        pad = 8 * self.unit * self.devicePixelRatioF()
-        share = min(1.0, max(0.0, force_n / self._top))
-        return height - pad - share * (height - 2 * pad)
+        return self._floor - min(self._top, max(0.0, force_n)) * self._slope
 
     def _clear(self, painter: QPainter, at: int, width: int) -> None:
         """Blank paper with band, warn and stop, ``width`` columns from ``at``."""
-        height = max(4, round(self.height() * self.devicePixelRatioF()))
-        thick = max(1, round(1.5 * self.unit * self.devicePixelRatioF()))
-        tokens, scale = self.tokens, self._scale
-        painter.fillRect(at, 0, width, height, colour(tokens.panel))
-        high, low = round(self._y(scale.high)), round(self._y(scale.low))
-        painter.fillRect(at, high, width, low - high, colour(tokens.in_soft))
-        for force, token in ((scale.high, "in_"), (scale.low, "in_"), (scale.warn, "warn"), (scale.stop, "stop")):
-            if force < self._top:
-                painter.fillRect(at, round(self._y(force)), width, thick, colour(getattr(tokens, token)))
+        for y, height, ink in self._rows:
+            painter.fillRect(at, y, width, height, ink)
 
     def _draw_frame(self, painter: QPainter) -> None:
         """What lies over the paper: rounded corners, caption, numbers, newest point."""
         ratio, unit, tokens = self.devicePixelRatioF(), self.unit, self.tokens
-        width, height = self._width_px() / ratio, self.height()
-        corners = QPainterPath()
-        corners.addRect(QRectF(-1, -1, width + 2, height + 2))
-        corners.addRoundedRect(QRectF(0, 0, width, height), RADIUS * unit, RADIUS * unit)
-        painter.fillPath(corners, colour(tokens.ground))
-        painter.setFont(font(self.px(Type.SMALL)))
-        label = QRectF(14 * unit, 4 * unit, painter.fontMetrics().horizontalAdvance(self._caption) + 2, 22 * unit)
-        painter.fillRect(label.adjusted(-4 * unit, 0, 4 * unit, 0), colour(tokens.panel))  # over lines, not among them
-        painter.setPen(colour(tokens.mute))
-        painter.drawText(label, Qt.AlignmentFlag.AlignVCenter, self._caption)
-        left = width + 12 * unit
-        shown = [force for force in (self._scale.low, self._scale.high, self._scale.stop) if force < self._top]
-        for force in shown:
-            y = self._y(force) / ratio
-            y = min(max(y, 10 * unit), height - 10 * unit)
-            box = QRectF(left, y - 11 * unit, GUTTER * unit - 12 * unit, 22 * unit)
-            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, f"{force:g} N")
+        painter.fillPath(self._corners, colour(tokens.ground))
+        for place, sticker in self._stickers:
+            painter.drawPixmap(place, sticker)
         if self._columns:
             newest = self._columns[-1]
             y = self._y((newest.least + newest.most) / 2) / ratio
-            if not math.isnan(y):
-                painter.setPen(QPen(colour(tokens.ground), 2 * unit))
-                painter.setBrush(colour(tokens.text))
-                painter.drawEllipse(QPointF(width - 2 * unit, y), 6 * unit, 6 * unit)
+            painter.setPen(QPen(colour(tokens.ground), 2 * unit))
+            painter.setBrush(colour(tokens.text))
+            painter.drawEllipse(QPointF(self._width_px() / ratio - 2 * unit, y), 6 * unit, 6 * unit)

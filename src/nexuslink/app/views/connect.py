@@ -23,7 +23,7 @@ from nexuslink.app.views.base import View
 if TYPE_CHECKING:
     from nexuslink.device.discovery import FoundTool
 
-_LIST = (40, 176, 660, 336)  # design pixels
+_LIST = (40, 186, 660, 336)  # design pixels
 _CARD_HEIGHT = 84
 _CARD_STEP = 96
 

@@ -24,7 +24,7 @@ from nexuslink.app.instruments.countdown import SIZE as COUNTDOWN_SIZE
 from nexuslink.app.instruments.countdown import Countdown
 from nexuslink.app.instruments.force_ring import CENTRE, ForceRing
 from nexuslink.app.instruments.force_ring import SIZE as RING_SIZE
-from nexuslink.app.instruments.lean_disc import DISC_SIZE, LeanDisc, LeanTarget
+from nexuslink.app.instruments.lean_disc import DISC_SIZE, TAIL_POINTS, LeanDisc, LeanTarget
 from nexuslink.app.instruments.scale import scale_of
 from nexuslink.app.instruments.sentence import SIZE as SENTENCE_SIZE
 from nexuslink.app.instruments.sentence import Sentence
@@ -47,11 +47,9 @@ if TYPE_CHECKING:
 
 FORCE, ANGLE, DIRECTION = range(3)  # columns of the ring
 
-STALE_S = 1.0  # without samples for longer, what is shown is old
 WATCH_MS = 1500  # nothing at all from the loop for this long: the loop itself hangs
 _STATUS_US = 500_000  # the small figures change no more often, to be readable
-_TAIL_S = 1.5
-_TAIL_POINTS = 12
+_TAIL_US = np.arange(TAIL_POINTS, 0, -1) * 125_000  # the tail's points, before now
 _LOADED = (Phase.CONTACT, Phase.RAMP, Phase.IN_BAND, Phase.OUT_OF_BAND)
 _ASTRAY = (ForceZone.LOW, ForceZone.HIGH, ForceZone.WARN, ForceZone.STOP)
 _TILTED = (AngleZone.LOW, AngleZone.HIGH, AngleZone.DIRECTION)
@@ -190,7 +188,7 @@ class HoldView(View):
         """Something arrived: settle the values and repaint what has changed."""
         before, self._snapshot = self._snapshot, snapshot
         hold, cue = snapshot.hold, snapshot.cue
-        self._set_stale(not self.ended and (snapshot.link.silent_s >= STALE_S or cue.tone is Tone.FAULT))
+        self._set_stale(not self.ended and (snapshot.link.silent_s > limits.SILENT_S or cue.tone is Tone.FAULT))
         if self.ended:
             self._watch.stop()
             if before is None or before.hold.phase is not hold.phase:
@@ -218,16 +216,15 @@ class HoldView(View):
         x, y = self.disc.split(snapshot.tip_angle_deg, snapshot.tip_direction_deg)
         if snapshot.tip_angle_deg < 0.05:
             x = y = 0.0  # straight up: whatever the direction says
-        tail = [] if self._still else self._tail(ring)
-        self.disc.feed(self._x.toward(x, step_s), self._y.toward(y, step_s), tail, live and hold.angle_zone in _TILTED)
+        guided = live and hold.angle_zone in _TILTED
+        self.disc.feed(self._x.toward(x, step_s), self._y.toward(y, step_s), lambda: self._tail(ring), guided)
 
     def _tail(self, ring: Ring) -> list[tuple[float, float]]:
         """Where the tip leaned during the last moments, oldest first."""
         _, t_us, rows = ring.since(max(0, ring.count - ring.readable))
-        if len(t_us) < 2:
+        if self._still or len(t_us) < 2:
             return []
-        back = np.linspace(_TAIL_S, _TAIL_S / _TAIL_POINTS, _TAIL_POINTS)
-        wanted = t_us[-1] - (back * 1e6).astype(np.int64)
+        wanted = t_us[-1] - _TAIL_US
         at = np.searchsorted(t_us, wanted[wanted >= t_us[0]])
         points = [self.disc.split(*pair) for pair in rows[at][:, (ANGLE, DIRECTION)].tolist()]
         return [point for point in points if not math.isnan(point[0])]
@@ -266,9 +263,9 @@ class HoldView(View):
     def arrange(self) -> None:
         """Ring and disc on the left; sentence and time on the right; sweep and foot across."""
         width, height = self.page_width, self.page_height
-        self.place(self._site, MARGIN, 26, 400, 34)
-        title = QFontMetricsF(font(Type.MID, bold=True)).horizontalAdvance(self._site.text)
-        self.place(self._about, MARGIN + title + 24, 26, 400, 34)
+        title = min(600.0, QFontMetricsF(font(Type.MID, bold=True)).horizontalAdvance(self._site.text) + 4)
+        self.place(self._site, MARGIN, 26, title, 34)
+        self.place(self._about, MARGIN + title + 20, 26, 400, 34)
         foot = height - 96
         sweep_top = foot - 92
         ring_width, ring_height = RING_SIZE

@@ -94,7 +94,7 @@ class ResultView(View):
         foot = height - 100
         self.place(self._site, MARGIN, 28, 700, 32)
         self.place(self._head, MARGIN, 104, width - 2 * MARGIN, 72)
-        self.place(self._why, MARGIN, 184, width - 2 * MARGIN, 68)
+        self.place(self._why, MARGIN, 180, width - 2 * MARGIN, 60)
         step = (width - 2 * MARGIN + 20) / len(self._figures)
         top = max(248.0, (foot + 184) / 2 - 152)
         for at, figure in enumerate(self._figures):
