@@ -6,9 +6,10 @@ import math
 
 import pytest
 from drive import Driver, good, level
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from nexuslink.app.instruments.force_ring import RADIUS, TRACK
 from nexuslink.app.instruments.scale import DIAL_DEG
@@ -344,7 +345,7 @@ def trace_rows(view, column: int) -> list[int]:
 
 def test_sweep_draws_the_force_at_its_height(view, show, settle):
     show(Driver(path=level(22.5)), 10.0)
-    width = view.sweep._width_px()
+    width = view.sweep._wide
     rows = trace_rows(view, width - 40)
     assert rows
     assert sum(rows) / len(rows) == pytest.approx(view.sweep._y(22.5), abs=1.5)
@@ -368,7 +369,7 @@ def test_sweep_drawn_live_is_the_sweep_drawn_at_once(window, view, show, settle)
     view.sweep.update()
     settle()
     whole = view.sweep.grab().toImage()
-    width = view.sweep._width_px()
+    width = view.sweep._wide
     different = sum(
         not near(live.pixelColor(x, y), whole.pixelColor(x, y).name(), 40)
         for x in range(8, width - 12)
@@ -381,7 +382,7 @@ def test_a_single_peak_is_seen(view, show):
     peak_us = 5_000_000
     show(Driver(path=lambda t: (34.0 if abs(t * 1e6 - peak_us) < 2_100 else 12.0, 12.0, 0.0)), 10.0)
     newest = view.sweep._columns[-1].number
-    column = view.sweep._width_px() - 1 - (newest - peak_us // view.sweep._column_us())
+    column = view.sweep._wide - 1 - (newest - peak_us // view.sweep._column_us)
     reached = [min(trace_rows(view, column + shift), default=999) for shift in (-1, 0, 1)]
     assert min(reached) <= view.sweep._y(34.0) + 2
 
@@ -393,9 +394,9 @@ def test_a_silence_is_a_gap(view, show, settle):
     view.refresh(driver.snapshot, driver.ring)
     settle()
     newest = view.sweep._columns[-1].number
-    silent = view.sweep._width_px() - 1 - (newest - 7_000_000 // view.sweep._column_us())
+    silent = view.sweep._wide - 1 - (newest - 7_000_000 // view.sweep._column_us)
     assert trace_rows(view, silent) == []
-    heard = view.sweep._width_px() - 1 - (newest - 4_000_000 // view.sweep._column_us())
+    heard = view.sweep._wide - 1 - (newest - 4_000_000 // view.sweep._column_us)
     assert trace_rows(view, heard)
 
 
@@ -460,3 +461,32 @@ def test_bad_figures_are_marked(view, show):
     view.refresh(dataclasses.replace(driver.snapshot, link=quiet, t_us=driver.t_us + 10**6), driver.ring)
     assert "nan" not in view.status.text
     assert "battery –" in view.status.text
+
+
+# -- odd input ---------------------------------------------------------------------------------------------------------
+
+
+def test_infinite_force_is_shown_as_far_too_much(view, show):
+    show(Driver(path=lambda t: (math.inf if t > 1 else 22.5, 12.0, 0.0)), 1.2)
+    assert view.ring.degrees == DIAL_DEG[-1]
+    assert view.ring._number == "9999"
+    assert trace_rows(view, view.sweep._wide - 3)
+
+
+def test_a_clock_that_begins_again_begins_the_trace_again(view, show, settle):
+    driver = show(Driver(path=level(22.5)), 8.0)
+    driver.t_us = 0
+    driver.advance(2.0)
+    view.refresh(driver.snapshot, driver.ring)
+    settle()
+    assert view.sweep._columns[-1].number == driver.t_us // view.sweep._column_us
+    assert trace_rows(view, view.sweep._wide - 20)
+    assert not trace_rows(view, view.sweep._wide - 20 - 4_000_000 // view.sweep._column_us)
+
+
+def test_another_screen_draws_all_layers_anew(window, view, show, settle):
+    show(Driver(path=level(22.5)))
+    before = view.ring._back
+    QApplication.sendEvent(window, QEvent(QEvent.Type.DevicePixelRatioChange))
+    settle()
+    assert view.ring._back is not None and view.ring._back is not before

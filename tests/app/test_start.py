@@ -94,7 +94,7 @@ for _ in range(30):
     app.processEvents()
 image = view.grab().toImage()
 assert (image.width(), image.height()) == (2560, 1440), image.size()
-assert view.sweep._width_px() > 2200
+assert view.sweep._wide > 2200
 assert view.ring._back.devicePixelRatio() == 2.0
 assert view.ring._back.width() == 2 * view.ring.width()
 """

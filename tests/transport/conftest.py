@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ def open_files() -> dict[str, str]:
     files = {}
     for entry in FD.iterdir() if FD.is_dir() else ():
         try:
-            files[entry.name] = os.readlink(entry)
+            files[entry.name] = str(entry.readlink())
         except OSError:  # the folder's own descriptor
             continue
     return {number: name for number, name in files.items() if not name.startswith("/proc/")}

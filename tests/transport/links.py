@@ -9,7 +9,6 @@ import asyncio
 import errno
 import os
 import socket
-import time
 import tty
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nexus_simulator.transport import open_sim
+
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.transport.base import TICK_S, Transport
 from nexuslink.transport.errors import TransportError
@@ -89,7 +89,7 @@ class Peer(ABC):
 
     transport: Transport
 
-    async def accept(self) -> None:
+    async def accept(self) -> None:  # noqa: B027  (most have nothing to accept)
         """Take the connection that `open` has made, where there is such a thing."""
 
     @abstractmethod
@@ -103,9 +103,6 @@ class Peer(ABC):
     @abstractmethod
     def hang_up(self) -> None:
         """End the link from this side."""
-
-    def revive(self) -> None:
-        """Be there again after a hang-up, at the same address."""
 
     @abstractmethod
     def release(self) -> None:
@@ -161,12 +158,15 @@ class PtyPeer(Peer):
             data = data[await _retry(lambda rest=data: os.write(self.master, rest)) :]
 
     async def take(self, n: int) -> bytes:
-        got = b""
-        while len(got) < n:
-            part: list[bytes] = []
-            await _retry(lambda need=n - len(got), part=part: part.append(os.read(self.master, need)) or 0)
-            got += part[0]
-        return got
+        got = bytearray()
+
+        def read() -> int:
+            got.extend(os.read(self.master, n - len(got)))
+            return len(got)
+
+        while await _retry(read) < n:
+            pass
+        return bytes(got)
 
     def hang_up(self) -> None:
         os.close(self.master)
@@ -273,7 +273,3 @@ async def closing(peer: Peer, scenario: Callable[[], Awaitable[T]]) -> T:
         return await scenario()
     finally:
         await peer.transport.close()
-
-
-def monotonic_now() -> int:
-    return time.monotonic_ns()

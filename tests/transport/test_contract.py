@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Iterator
 
 import pytest
 from links import HANG_S, KINDS, LINK_ERRORS, Kind, Log, Peer, closing, opened, run, until
+from nexus_simulator.transport import open_sim
 
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.envelope import pack_request, take_response
 from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
-from nexuslink.protocol.messages import HelloRequest, HelloResponse, Opcode
+from nexuslink.protocol.messages import HelloRequest, HelloResponse, Opcode, StartRequest
 from nexuslink.transport.base import TICK_S, WRITE_TIMEOUT_S
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -174,7 +176,7 @@ def test_time_goes_on_in_silence(peer: Peer, kind: Kind) -> None:
     run(closing(peer, scenario))
     assert log.data == b""
     times = [c.arrival_ns for c in log.chunks]
-    steps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(times)]
     assert min(steps) >= TICK_S / 2 * 1e9 * 0.99, "ticks are for silence, not a metronome"
     if not kind.real_time:  # a virtual clock keeps this exactly
         assert max(steps) <= TICK_S * 1e9 * 1.5
@@ -219,6 +221,26 @@ def test_a_peer_that_hangs_up_is_told_once_in_one_line(raw_peer: Peer) -> None:
     (reason,) = log.reasons
     assert len(reason.splitlines()) == 1 and len(reason) > 10
     assert raw_peer.transport.url in reason
+
+
+def test_a_simulated_tool_that_goes_silent_ends_the_link_once() -> None:
+    """The one end that the simulated tool offers by itself; on its virtual clock it comes at once."""
+    transport, log = open_sim("", {"script": "lost-link", "speed": "max"}), Log()
+    opcodes = {Opcode.HELLO: HelloRequest(1, 0).pack(), Opcode.INFO: b"", Opcode.START: StartRequest(0b11).pack()}
+
+    async def scenario() -> None:
+        await transport.open(log)
+        for k, (opcode, payload) in enumerate(opcodes.items()):
+            await transport.write(frame(pack_request(k, k + 1, opcode, payload)))
+        await until(lambda: bool(log.reasons))
+        with pytest.raises(LINK_ERRORS):
+            await transport.write(b"anybody?")
+        await transport.close()
+
+    run(scenario())
+    assert len(log.data) > 10_000
+    (reason,) = log.reasons
+    assert len(reason.splitlines()) == 1 and "link lost" in reason
 
 
 def test_close_ends_everything_and_may_be_repeated(peer: Peer, kind: Kind) -> None:

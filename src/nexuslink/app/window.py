@@ -115,18 +115,26 @@ class Window(QWidget):
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.setPalette(palette(self.tokens))
-        for at in range(self._pages.count()):
-            view = self._pages.widget(at)
-            if isinstance(view, View):
-                view.dress(self.tokens)
+        for view in self._views():
+            view.dress(self.tokens)
+
+    def _views(self) -> list[View]:
+        pages = [self._pages.widget(at) for at in range(self._pages.count())]
+        return [page for page in pages if isinstance(page, View)]
 
     # -- events ---------------------------------------------------------------------------------------------------
 
     def event(self, event: QEvent) -> bool:
         """Tell when a paint is complete: Qt paints all that is out of date while it handles this one event."""
         handled = super().event(event)
-        if event.type() == QEvent.Type.UpdateRequest:
+        kind = event.type()
+        if kind == QEvent.Type.UpdateRequest:
             self.painted.emit()
+        elif (
+            kind == QEvent.Type.DevicePixelRatioChange
+        ):  # on to another screen: what was drawn in advance is too coarse
+            for view in self._views():
+                view.refresh_layers()
         return handled
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802

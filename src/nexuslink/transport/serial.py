@@ -109,9 +109,7 @@ class SerialTransport:
             raise
         self._inlet.start(sink)
         if self._threaded:
-            self._closing = (
-                threading.Event()
-            )  # one a reader: a stuck one must not wake up when the port is opened again
+            self._closing = threading.Event()  # its own: a stuck reader must not wake when the port is opened again
             self._thread = threading.Thread(
                 target=self._read_blocking, args=(self._loop, self._serial, self._closing),
                 name=f"read {self.url}", daemon=True,
@@ -164,14 +162,18 @@ class SerialTransport:
         port, self._serial = self._serial, None
         if port is None:
             return
-        if self._thread is not None and self._loop is not None:
-            with contextlib.suppress(OSError):
-                port.cancel_read()
-                port.cancel_write()
-            await self._loop.run_in_executor(None, self._thread.join, 10 * THREAD_READ_TIMEOUT_S)
-        elif self._loop is not None:
-            self._loop.remove_reader(port.fileno())
-        port.close()
+        thread, self._thread = self._thread, None
+        try:
+            if thread is not None:
+                with contextlib.suppress(OSError):
+                    port.cancel_read()
+                    port.cancel_write()
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(None, thread.join, 10 * THREAD_READ_TIMEOUT_S)
+            elif self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(port.fileno())
+        finally:
+            port.close()
 
     def pause(self) -> None:
         """A serial port cannot be held back: the tool would overrun instead."""

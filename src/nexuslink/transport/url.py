@@ -20,7 +20,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from nexuslink.transport.base import Transport
-from nexuslink.transport.errors import UrlError
+from nexuslink.transport.errors import TransportError, UrlError
 
 ENTRY_POINT_GROUP: Final = "nexuslink.transports"
 BUILT_IN: Final = {
@@ -49,6 +49,8 @@ def parse_url(text: str) -> TransportUrl:
         raise UrlError(
             f"{text!r} is not a tool's address: write scheme:target, for example serial:/dev/ttyACM0 or sim:"
         )
+    if not unquote(text.strip()).isprintable():  # it would break the one line of every later message
+        raise UrlError(f"{text!r} has a line break or another control character in it")
     target, _, query = rest.removeprefix("//").partition("?")
     params: dict[str, str] = {}
     for pair in filter(None, query.split("&")):
@@ -78,7 +80,7 @@ def make_transport(text: str) -> Transport:
         module, name = BUILT_IN[url.scheme].split(":")
         factory = getattr(import_module(module), name)
     elif (plugin := _plugins().get(url.scheme)) is not None:
-        factory = plugin.load()
+        factory = _loaded(text, plugin)
     else:
         known = schemes()
         close = get_close_matches(url.scheme, known, n=1)
@@ -87,7 +89,24 @@ def make_transport(text: str) -> Transport:
     try:
         return factory(url.target, url.params)
     except ValueError as error:
-        raise UrlError(f"{text!r}: {error}") from None
+        raise UrlError(f"{text!r}: {_line(error)}") from None
+    except OSError as error:  # third parties may look at a file or a bus
+        raise TransportError(f"{text!r}: {_line(error)}") from None
+
+
+def _loaded(text: str, plugin: EntryPoint) -> Factory:
+    try:
+        factory: Factory = plugin.load()
+    except Exception as error:  # whatever a third party's module does when it is imported
+        origin = f" of {plugin.dist.name}" if plugin.dist else ""
+        raise UrlError(
+            f"{text!r}: the transport {plugin.name!r}{origin} cannot be loaded ({_line(error)}); install it again"
+        ) from error
+    return factory
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def take_params(params: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +114,12 @@ def take_params(params: Mapping[str, str], known: Mapping[str, str]) -> dict[str
     for name in params:
         if name not in known:
             close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+            hint = (
+                f"did you mean {close[0]!r}?"
+                if close
+                else f"known are {', '.join(known)}"
+                if known
+                else "it takes none"
+            )
             raise ValueError(f"unknown parameter {name!r}; {hint}")
     return {**known, **params}

@@ -51,6 +51,9 @@ class Sweep(Instrument):
         self._columns: deque[Column] = deque(maxlen=8)
         self._peaks: deque[tuple[int, float]] = deque()  # falling maxima over the span: (column, newtons)
         self._strip: QPixmap | None = None
+        self._wide, self._around, self._high = 8, 8 + 2 * _SPILL, 4  # device pixels
+        self._column_us = 1
+        self._pen = QPen()
         self._rows: list[tuple[int, int, QColor]] = []  # the blank paper's bands, from the top: y, height, colour
         self._stickers: list[tuple[QPointF, QPixmap]] = []  # texts, drawn once: setting type is what costs
         self._corners = QPainterPath()
@@ -95,7 +98,8 @@ class Sweep(Instrument):
         if not fresh:
             return
         newest = self._columns[-1].number if self._columns else None
-        if first != asked or newest is None or fresh[-1].number - newest > self._width_px() // 2:
+        steps = fresh[-1].number - newest if newest is not None else -1
+        if first != asked or not 0 <= steps <= self._wide // 2 or fresh[0].number < (newest or 0):
             self.dressed()
             self.update()
             return
@@ -125,7 +129,7 @@ class Sweep(Instrument):
         if strip is None:
             return
         ratio = self.devicePixelRatioF()
-        width, around = self._width_px(), self._around()
+        width, around = self._wide, self._around
         newest = self._columns[-1].number if self._columns else 0
         begin = (newest - width + 1) % around
         ahead = min(width, around - begin)
@@ -138,16 +142,16 @@ class Sweep(Instrument):
 
     # -- columns --------------------------------------------------------------------------------------------------
 
-    def _width_px(self) -> int:
-        """Columns shown: device pixels of the paper."""
-        return max(8, int((self.width() - GUTTER * self.unit) * self.devicePixelRatioF()))
-
-    def _around(self) -> int:
-        """Columns in the strip: what a stroke spills over the newest one must not show at the oldest."""
-        return self._width_px() + 2 * _SPILL
-
-    def _column_us(self) -> int:
-        return max(1, self._span_us // self._width_px())
+    def _measure(self) -> None:
+        """Size of the paper in device pixels, and of a column in time."""
+        ratio = self.devicePixelRatioF()
+        self._wide = max(8, int((self.width() - GUTTER * self.unit) * ratio))
+        self._around = self._wide + 2 * _SPILL  # what a stroke spills over the newest must not show at the oldest
+        self._high = max(4, round(self.height() * ratio))
+        self._column_us = max(1, self._span_us // self._wide)
+        self._pen = QPen(colour(self.tokens.text), max(1.0, _PEN * self.unit * ratio))
+        self._pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+        self._pen.setCapStyle(Qt.PenCapStyle.RoundCap)
 
     def _binned(self, t_us: NDArray[np.int64], force_n: NDArray[np.float64]) -> list[Column]:
         """Samples (n,) to columns, in order; unknown forces are left out."""
@@ -156,8 +160,10 @@ class Sweep(Instrument):
             t_us, force_n = t_us[known], force_n[known]
         if len(t_us) == 0:
             return []
-        numbers = t_us // self._column_us()
-        starts = np.concatenate(([0], np.flatnonzero(np.diff(numbers)) + 1))
+        numbers = t_us // self._column_us
+        if numbers[0] == numbers[-1]:  # the usual case while live
+            return [Column(int(numbers[0]), float(force_n.min()), float(force_n.max()))]
+        starts = np.concatenate(([0], np.flatnonzero(numbers[1:] != numbers[:-1]) + 1))
         least = np.minimum.reduceat(force_n, starts).tolist()
         most = np.maximum.reduceat(force_n, starts).tolist()
         return [Column(*one) for one in zip(numbers[starts].tolist(), least, most, strict=True)]
@@ -169,7 +175,7 @@ class Sweep(Instrument):
             while peaks and peaks[-1][1] <= column.most:
                 peaks.pop()
             peaks.append((column.number, column.most))
-        while peaks and peaks[0][0] <= fresh[-1].number - self._width_px():
+        while peaks and peaks[0][0] <= fresh[-1].number - self._wide:
             peaks.popleft()
         top = self._scale.sweep_top(peaks[0][1] if peaks else 0.0)
         changed, self._top = top != self._top, top
@@ -177,8 +183,8 @@ class Sweep(Instrument):
 
     def _redraw(self) -> None:
         """The whole strip again, from the ring."""
-        ratio = self.devicePixelRatioF()
-        strip = QPixmap(self._around(), max(4, round(self.height() * ratio)))
+        self._measure()
+        strip = QPixmap(self._around, self._high)
         strip.fill(colour(self.tokens.panel))
         self._strip = strip
         self._columns.clear()
@@ -187,7 +193,10 @@ class Sweep(Instrument):
         if self._ring is not None:
             first, t_us, rows = self._ring.since(0)
             self._next = first + len(t_us)
-            recent = int(np.searchsorted(t_us, t_us[-1] - self._span_us + self._column_us())) if len(t_us) else 0
+            anew = np.flatnonzero(t_us[1:] < t_us[:-1])  # a tool that was switched off begins its time again
+            begin = int(anew[-1]) + 1 if len(anew) else 0
+            t_us, rows = t_us[begin:], rows[begin:]
+            recent = int(np.searchsorted(t_us, t_us[-1] - self._span_us + self._column_us)) if len(t_us) else 0
             columns = self._binned(t_us[recent:], rows[recent:, 0])
         if columns:
             self._track_peak(columns)
@@ -206,11 +215,11 @@ class Sweep(Instrument):
         before = list(self._columns)
         start = fresh[0].number - _SPILL
         if before and before[-1].number < fresh[0].number:
-            start = max(before[-1].number, fresh[-1].number - self._width_px()) - _SPILL
+            start = max(before[-1].number, fresh[-1].number - self._wide) - _SPILL
         stop = fresh[-1].number + _SPILL
-        around = self._around()
+        around = self._around
         start = max(start, stop - around + 1)
-        lines = self._lines(before[-6:] + fresh)
+        lines = self._lines(before[-4:] + fresh)
         self._columns.extend(fresh)
         painter = QPainter(strip)
         begin, length = start % around, stop - start + 1
@@ -222,11 +231,7 @@ class Sweep(Instrument):
             painter.setClipRect(QRect(at, 0, width, strip.height()))
             self._clear(painter, at, width)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            ratio = self.devicePixelRatioF()
-            pen = QPen(colour(self.tokens.text), max(1.0, _PEN * self.unit * ratio))
-            pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-            painter.setPen(pen)
+            painter.setPen(self._pen)
             painter.translate(at - first, 0)
             for line in lines:
                 painter.drawPolyline(line)
@@ -235,7 +240,7 @@ class Sweep(Instrument):
 
     def _lines(self, columns: list[Column]) -> list[QPolygonF]:
         """Columns to strokes; x is the column's own number, so that one translation serves them all."""
-        gap = GAP_US / self._column_us()
+        gap = GAP_US / self._column_us
         lines: list[list[QPointF]] = [[]]
         for before, column in pairwise([columns[0], *columns]):
             if column.number - before.number > max(gap, 1.0):
@@ -256,7 +261,7 @@ class Sweep(Instrument):
     def _prepare(self) -> None:
         """All that depends on size, colours and scale only: bands, stickers, corners."""
         ratio, unit, tokens, scale = self.devicePixelRatioF(), self.unit, self.tokens, self._scale
-        height = max(4, round(self.height() * ratio))
+        height = self._high
         self._pad = _PAD * unit * ratio
         self._floor = height - self._pad
         self._slope = (height - 2 * self._pad) / self._top
@@ -270,7 +275,7 @@ class Sweep(Instrument):
             (scale.stop, tokens.stop),
         )
         self._rows += [(round(self._y(force)), thick, colour(ink)) for force, ink in lines if force < self._top]
-        width = self._width_px() / ratio
+        width = self._wide / ratio
         self._corners = QPainterPath()
         self._corners.addRect(QRectF(-1, -1, width + 2, self.height() + 2))
         self._corners.addRoundedRect(QRectF(0, 0, width, self.height()), RADIUS * unit, RADIUS * unit)
@@ -305,4 +310,4 @@ class Sweep(Instrument):
             y = self._y((newest.least + newest.most) / 2) / ratio
             painter.setPen(QPen(colour(tokens.ground), 2 * unit))
             painter.setBrush(colour(tokens.text))
-            painter.drawEllipse(QPointF(self._width_px() / ratio - 2 * unit, y), 6 * unit, 6 * unit)
+            painter.drawEllipse(QPointF(self._wide / ratio - 2 * unit, y), 6 * unit, 6 * unit)

@@ -71,6 +71,12 @@ class View(QWidget):
         """What one part wears; a view may let some of them fade."""
         return self.tokens
 
+    def refresh_layers(self) -> None:
+        """Throw away what the parts have drawn in advance."""
+        for part in self._parts:
+            part.dressed()
+            part.update()
+
     # -- places ---------------------------------------------------------------------------------------------------
 
     @property

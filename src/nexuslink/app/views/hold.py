@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 FORCE, ANGLE, DIRECTION = range(3)  # columns of the ring
 
+_MOST_N = 9_999.0
 WATCH_MS = 1500  # nothing at all from the loop for this long: the loop itself hangs
 _STATUS_US = 500_000  # the small figures change no more often, to be readable
 _TAIL_US = np.arange(TAIL_POINTS, 0, -1) * 125_000  # the tail's points, before now
@@ -211,7 +212,8 @@ class HoldView(View):
         """Needle and dot."""
         hold = snapshot.hold
         live = hold.phase in _LOADED
-        force = self._force.toward(snapshot.force_n, step_s)
+        force = min(max(snapshot.force_n, -_MOST_N), _MOST_N)  # a sensor at its limit may read infinity; NaN stays
+        force = self._force.toward(force, step_s)
         self.ring.feed(force, live and hold.force_zone in _ASTRAY)
         x, y = self.disc.split(snapshot.tip_angle_deg, snapshot.tip_direction_deg)
         if snapshot.tip_angle_deg < 0.05:
