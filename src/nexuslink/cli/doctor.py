@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
 def _check_address(url: str) -> None:
     """A mistyped address is misuse of this command, said before anything else. What cannot be judged is left."""
     try:
+        from nexuslink.transport.errors import UrlError
         from nexuslink.transport.url import make_transport
     except ImportError:  # a package is missing: the table will say which
         return
@@ -48,6 +49,9 @@ def _check_address(url: str) -> None:
         make_transport(url)
     except ImportError:
         return
+    except UrlError as error:
+        if not isinstance(error.__cause__, ImportError):
+            raise
 
 
 def _guarded(name: str, check: Check) -> list[Finding]:
