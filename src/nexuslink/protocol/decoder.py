@@ -234,10 +234,12 @@ class Decoder:
         short = data & (sizes < DATA.size + self._tail)
         self.counts.malformed += int(short.sum())
         data &= ~short
-        known = np.zeros(len(messages), np.bool_)
-        for stream, layout in self._layouts.items():
+        for stream in dict.fromkeys(heads["stream"][data].tolist()):  # in order of arrival
             mine = data & (heads["stream"] == stream)
-            known |= mine
+            layout = self._layouts.get(stream)
+            if layout is None:
+                self.counts.undescribed += int(mine.sum())
+                continue
             counts = heads["count"].astype(np.int64)
             whole = mine & (counts > 0) & (sizes == DATA.size + counts * layout.row_bytes + self._tail)
             self.counts.malformed += int(mine.sum() - whole.sum())
@@ -248,7 +250,6 @@ class Decoder:
                     joined = b"".join([messages[at] for at in same.tolist()])
                     table = np.frombuffer(joined, self._table(layout, count))
                     self._merge(table, stream, layout, count, None if lost_at is None else lost_at[same], decoded)
-        self.counts.undescribed += int((data & ~known).sum())
 
     def _table(self, layout: _Layout, count: int) -> np.dtype[np.void]:
         """A whole DATA message, framing tail included, as one row."""
