@@ -33,11 +33,10 @@ def demo(args: list[str]) -> int:
 
 def test(args: list[str]) -> int:
     """Set up, then pytest, here or on every interpreter of the machine."""
+    from runner.pythons import side_by_side, test_all
     from runner.system import missing_for
 
     if "--all-pythons" in args or "--other-pythons" in args:
-        from runner.pythons import test_all
-
         main_too = "--all-pythons" in args
         rest = [arg for arg in args if arg not in ("--all-pythons", "--other-pythons")]
         return test_all(rest, main_too=main_too)
@@ -46,7 +45,7 @@ def test(args: list[str]) -> int:
     hint = missing_for(environment, "offscreen")
     if hint:
         raise RunError(f"the tests paint windows off screen, and Qt lacks system libraries: {hint}")
-    return _become(environment, ["-m", "pytest", *args], at_root=True)
+    return _become(environment, ["-m", "pytest", *side_by_side(args), *args], at_root=True)
 
 
 def nexuslink(args: list[str]) -> int:

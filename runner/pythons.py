@@ -21,10 +21,18 @@ from runner.system import missing_for
 OLDEST = (3, 11)
 PROBE_LIMIT_S = 20.0
 TEST_LIMIT_S = 1200.0
-#: What the other interpreters need not repeat: the tests of ./run itself start whole environments.
-NOT_AGAIN = ("--ignore=tests/run",)
+#: What the other interpreters need not repeat: the tests of ./run start whole environments, those of the suites start
+#: this machine's own interpreter again and again.
+NOT_AGAIN = ("--ignore=tests/run", "--ignore=tests/hil", "--ignore=tests/benchmarks")
 
 _PROBE = "import sys, ssl, ctypes, venv; print(*sys.version_info[:3], sys.implementation.name)"
+
+
+def side_by_side(args: list[str]) -> list[str]:
+    """Pytest options that use the machine's processors, a file of tests to each; ``-n 0`` or ``--pdb`` undo it."""
+    if any(arg.startswith(("-n", "--numprocesses", "--pdb")) for arg in args):
+        return []
+    return ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
 
 
 def test_all(args: list[str], *, main_too: bool) -> int:
@@ -110,7 +118,7 @@ def _pytest(environment: Environment, args: list[str]) -> str:
     start = time.monotonic()
     try:
         status = subprocess.run(
-            [environment.python, "-m", "pytest", *args],
+            [environment.python, "-m", "pytest", *side_by_side(args), *args],
             cwd=ROOT,
             env=clean_environ(),
             check=False,

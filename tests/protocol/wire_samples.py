@@ -108,7 +108,8 @@ def seen(decoder: Decoder, decoded: Iterable[Decoded]) -> Seen:
             out.samples.setdefault(batch.stream, []).extend(rows)
         out.responses += part.responses
         out.statuses += part.statuses
-    out.counts = (replace(decoder.counts), replace(decoder.frames), repr(decoder.link))
+    streams = {number: replace(counts) for number, counts in sorted(decoder.link.streams.items())}
+    out.counts = (replace(decoder.counts), replace(decoder.frames), replace(decoder.link, streams=streams))
     return out
 
 
