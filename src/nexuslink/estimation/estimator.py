@@ -52,6 +52,8 @@ class Estimator:
         self._tracker = AttitudeTracker(imu)
         self._imu_t = np.empty(0, np.int64)
         self._imu_up = np.empty((0, 3))
+        self._before = self._imu_t, self._imu_up
+        """The last IMU sample before these, for what lies between."""
         self._waiting: list[Stream] = []
 
     @property
@@ -91,23 +93,29 @@ class Estimator:
 
     def _take_imu(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> None:
         up = self._tracker.update(t_us, raw)
-        # One older sample stays, so that the first force sample of the next batch lies between two; while force
-        # waits, everything that it may still need stays too (bounded by MAX_WAIT_US).
-        keep = -1
-        if self._waiting:
+        if self._waiting:  # all that force may still need stays (bounded by MAX_WAIT_US)
             oldest = int(self._waiting[0][0][0])
-            keep = min(int(self._imu_t.searchsorted(oldest)) - 1 - len(self._imu_t), -1)
-        self._imu_t = np.concatenate([self._imu_t[keep:], t_us])
-        self._imu_up = np.concatenate([self._imu_up[keep:], up])
+            keep = max(int(self._imu_t.searchsorted(oldest)) - 1, 0)
+            t_us = np.concatenate([self._imu_t[keep:], t_us])
+            up = np.concatenate([self._imu_up[keep:], up])
+        else:
+            self._before = self._imu_t[-1:], self._imu_up[-1:]
+        self._imu_t, self._imu_up = t_us, up
 
     def _up_at(self, t_us: NDArray[np.int64]) -> NDArray[np.float64]:
         """``up`` (n, 3) at these times, linear between samples, NaN after the last one."""
-        if not len(self._imu_t):
+        imu_t, up = self._imu_t, self._imu_up
+        if not len(imu_t):
             return np.full((len(t_us), 3), np.nan)
-        after = self._imu_t.searchsorted(t_us)
-        if after[-1] < len(self._imu_t) and (self._imu_t[after] == t_us).all():
-            return self._imu_up[after]  # both streams tick together, as tools with one timer do
-        columns = [np.interp(t_us, self._imu_t, self._imu_up[:, axis], right=np.nan) for axis in range(3)]
+        if t_us[0] >= imu_t[0]:
+            if len(t_us) == len(imu_t) and (t_us == imu_t).all():
+                return up  # one rate, one timer
+            after = imu_t.searchsorted(t_us)
+            if after[-1] < len(imu_t) and (imu_t[after] == t_us).all():
+                return up[after]  # two rates, one timer
+        else:  # the first force sample lies between two batches of the IMU
+            imu_t, up = np.concatenate([self._before[0], imu_t]), np.concatenate([self._before[1], up])
+        columns = [np.interp(t_us, imu_t, up[:, axis], right=np.nan) for axis in range(3)]
         return np.stack(columns, axis=1)
 
     def _estimate(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> Estimates:

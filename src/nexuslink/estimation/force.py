@@ -54,4 +54,4 @@ class ForceModel:
 
     def kilopascals(self, force_n: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean pressure (n, 2), kPa; NaN where the area is unknown, 0 without compression."""
-        return force_n.clip(0.0) * self._kpa_per_n
+        return np.maximum(force_n, 0.0) * self._kpa_per_n

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import compress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -39,7 +39,8 @@ _VENDOR: Final = 0x80
 MAX_TIME_US: Final = 0x7FFF_FFFF_FFFF_FFFF
 """Device times are int64 here: 292,000 years."""
 _DTYPE: Final[dict[int, np.dtype[Any]]] = {SampleType.I16: np.dtype("<i2"), SampleType.I32: np.dtype("<i4")}
-_HEAD: Final = np.dtype([("type", "u1"), ("flags", "u1"), ("seq", "<u2")])
+_HEAD: Final = np.dtype([("type", "u1"), ("flags", "u1"), ("seq", "<u2"), ("stream", "u1"), ("count", "u1")])
+"""Of DATA; of other messages the last two mean nothing. Every framed message with its CRC is longer."""
 
 Samples = NDArray[Any]
 """int16 or int32, as the stream's descriptor says."""
@@ -163,10 +164,10 @@ class Decoder:
             return
         _, _, _, stream, count, first_index, t0_us = DATA.unpack_from(message)
         layout = self._layouts[stream]
-        raw = np.frombuffer(message, layout.dtype, count * layout.channels, DATA.size)
         first = self._accounting.batch(stream, first_index, count)
         t_us = layout.offsets_us[:count] + (t0_us & MAX_TIME_US)
-        decoded.batches.append(Batch(stream, first, t_us, raw.reshape(count, layout.channels)))
+        raw: Samples = np.ndarray((count, layout.channels), layout.dtype, message, DATA.size)
+        decoded.batches.append(Batch(stream, first, t_us, raw))
 
     def _is_data(self, message: bytes) -> bool:
         """A DATA message whose length is what its count says, of a described stream. Else counted."""
@@ -216,30 +217,38 @@ class Decoder:
 
     def _mixed(self, messages: list[bytes], decoded: Decoded) -> None:
         """Messages of several kinds and streams: judged together, merged per stream and length."""
-        stream_messages = [m for m in messages if FIRST_STREAM_TYPE <= m[0] < _VENDOR]
-        heads = np.frombuffer(b"".join([m[:4] for m in stream_messages]), _HEAD)
-        forward, lost_at = self._accounting.sequences(heads["seq"])
+        heads = np.frombuffer(b"".join([m[: _HEAD.itemsize] for m in messages]), _HEAD)
+        streamed = (heads["type"] >= FIRST_STREAM_TYPE) & (heads["type"] < _VENDOR)
+        forward, lost_at = self._accounting.sequences(heads["seq"][streamed])
         if not forward:
             self._each(messages, decoded)
             return
-        for message in messages:
-            if not FIRST_STREAM_TYPE <= message[0] < _VENDOR:
-                self._other(message, decoded)
-        messages = stream_messages
-        lost_list = [-1] * len(messages) if lost_at is None else lost_at.tolist()
-        by_stream: dict[int, list[tuple[bytes, int]]] = {}
-        for message, lost in zip(messages, lost_list, strict=True):
-            if message[0] != _DATA_TYPE:
-                self._other(message, decoded)
-            elif self._is_data(message):
-                by_stream.setdefault(message[4], []).append((message, lost))
-        for stream, rows in by_stream.items():
-            layout = self._layouts[stream]
-            for count, group in groupby(rows, key=lambda row: row[0][5]):
-                same = list(group)
-                table = np.frombuffer(b"".join([m for m, _ in same]), self._table(layout, count))
-                lost = None if lost_at is None else np.array([at for _, at in same], np.int64)
-                self._merge(table, stream, layout, count, lost, decoded)
+        if not streamed.all():
+            for at in np.flatnonzero(~streamed).tolist():
+                self._other(messages[at], decoded)
+            messages, heads = list(compress(messages, streamed.tolist())), heads[streamed]
+        sizes = np.fromiter(map(len, messages), np.int64, len(messages))
+        data = heads["type"] == _DATA_TYPE
+        for at in np.flatnonzero(~data).tolist():
+            self._other(messages[at], decoded)
+        short = data & (sizes < DATA.size + self._tail)
+        self.counts.malformed += int(short.sum())
+        data &= ~short
+        known = np.zeros(len(messages), np.bool_)
+        for stream, layout in self._layouts.items():
+            mine = data & (heads["stream"] == stream)
+            known |= mine
+            counts = heads["count"].astype(np.int64)
+            whole = mine & (counts > 0) & (sizes == DATA.size + counts * layout.row_bytes + self._tail)
+            self.counts.malformed += int(mine.sum() - whole.sum())
+            places = np.flatnonzero(whole)
+            for same in np.split(places, np.flatnonzero(np.diff(counts[places])) + 1):
+                if len(same):
+                    count = int(counts[same[0]])
+                    joined = b"".join([messages[at] for at in same.tolist()])
+                    table = np.frombuffer(joined, self._table(layout, count))
+                    self._merge(table, stream, layout, count, None if lost_at is None else lost_at[same], decoded)
+        self.counts.undescribed += int((data & ~known).sum())
 
     def _table(self, layout: _Layout, count: int) -> np.dtype[np.void]:
         """A whole DATA message, framing tail included, as one row."""
