@@ -165,7 +165,7 @@ INDEX_STEPS = st.sampled_from((COUNT,) * 12 + (0, COUNT + 5, 3, -40, 2**31 - 1, 
     st.lists(st.tuples(STEPS, INDEX_STEPS, st.booleans()), min_size=1, max_size=60),
     st.lists(st.integers(1, 60), max_size=4),
 )  # fmt: skip
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_many_at_once_is_one_by_one(seq: int, index: int, steps: list[tuple[int, int, bool]], at: list[int]) -> None:
     rows = []
     for step, index_step, reboot in steps:

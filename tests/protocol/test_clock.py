@@ -45,7 +45,7 @@ def test_one_exchange_gives_the_offset() -> None:
 
 
 @given(st.integers(0, 2**32), st.floats(-2e-4, 2e-4), st.sampled_from((FORWARD, BACK, EITHER)), st.floats(0, 40e6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_offset_and_skew_under_one_sided_delays(seed: int, skew: float, side: str, mean_delay_ns: float) -> None:
     """A minute of exchanges; half of them wait in a queue on one side. The fit stays within its own uncertainty."""
     rng = random.Random(seed)
@@ -102,7 +102,7 @@ def test_stamps_that_contradict_each_other_are_refused(why: str, stamps: tuple[i
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2**64 - 1) | st.integers(0, 10_000)] * 4), max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @pytest.mark.filterwarnings("error")
 def test_any_stamps_from_the_wire(rows: list[tuple[int, int, int, int]]) -> None:
     """The device's two come from the wire, and so does the echo of the host's first."""

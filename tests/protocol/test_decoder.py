@@ -40,7 +40,7 @@ MANY = 5 * FEW
 
 
 @given(conversations, st.lists(st.integers(0, 6000), max_size=8))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_one_at_a_time_and_hundreds_at_once_give_the_same(messages: list[bytes], at: list[int]) -> None:
     stream = wire(messages)
     single, bulk, pieces = described(), described(), described()

@@ -36,7 +36,7 @@ def taken(deframer: Deframer, pieces: list[bytes]) -> list[bytes]:
 
 
 @given(messages_st, cuts_st)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_every_message_comes_through_whatever_the_cut(messages: list[bytes], at: list[int]) -> None:
     deframer = Deframer()
     assert taken(deframer, cut(wire(messages), at)) == messages
@@ -67,7 +67,7 @@ def test_the_residue_is_that_of_every_whole_message(message: bytes) -> None:
 @given(st.binary(max_size=1500) | st.lists(st.sampled_from((0, 1, 2, 255)), max_size=1500).map(bytes), cuts_st)
 @example(b"\x01" * (MAX_FRAME + 1) + b"\0" + frame(b"good"), [MAX_FRAME + 1])
 @example(b"\x01" * (MAX_FRAME + 1) + b"\0" + frame(b"good"), [MAX_FRAME])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_bad_frames_are_counted_alike_whatever_the_cut(stream: bytes, at: list[int]) -> None:
     stream += b"\0" + frame(b"good")
     whole, pieces = Deframer(), Deframer()

@@ -65,16 +65,20 @@ def test_the_same_schema_gives_the_same_bytes(tree: Path) -> None:
         assert done.returncode == 0, done.stderr
         for output in OUTPUTS:
             assert (tree / output).read_bytes() == (ROOT / output).read_bytes()
-            (tree / output).unlink()
-
-
-def test_a_second_run_writes_nothing(tree: Path) -> None:
-    assert len(generate(tree).stdout.splitlines()) == len(OUTPUTS)
-    assert generate(tree).stdout == ""
+            if seed == "0":
+                (tree / output).unlink()
+    assert generate(tree).stdout == "", "a second run writes nothing"
 
 
 def test_check_names_what_is_not_current_and_writes_nothing(tree: Path) -> None:
-    generate(tree)
+    """A file edited by hand; then a changed schema."""
+    for output in OUTPUTS:
+        shutil.copy(ROOT / output, tree / output)
+    path = tree / OUTPUTS[0]
+    path.write_text(path.read_text().replace("MAX_MESSAGE = 244", "MAX_MESSAGE = 245"))
+    done = generate(tree, "--check")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith(f"{OUTPUTS[0]} is not current: ")
     edit(tree, "Why streaming ends.", "Why it ends.")
     before = {output: (tree / output).read_bytes() for output in OUTPUTS}
     done = generate(tree, "--check")
@@ -83,27 +87,14 @@ def test_check_names_what_is_not_current_and_writes_nothing(tree: Path) -> None:
     assert {output: (tree / output).read_bytes() for output in OUTPUTS} == before
 
 
-def test_check_notices_a_file_edited_by_hand(tree: Path) -> None:
-    generate(tree)
-    path = tree / OUTPUTS[0]
-    path.write_text(path.read_text().replace("MAX_MESSAGE = 244", "MAX_MESSAGE = 245"))
-    done = generate(tree, "--check")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1 and OUTPUTS[0] in done.stderr
-
-
-def test_the_hash_follows_the_meaning(tree: Path) -> None:
+def test_the_hash_follows_the_meaning(tree: Path, generator: ModuleType) -> None:
     """A changed field changes SCHEMA_HASH; a comment does not."""
-    generate(tree)
-    first = (tree / OUTPUTS[0]).read_text()
+    schema = tree / "firmware_protocol/schema"
+    first = generator.load_schema(schema)["hash"]
     edit(tree, "# Messages and the structures", "# Structures")
-    generate(tree)
-    assert (tree / OUTPUTS[0]).read_text() == first
+    assert generator.load_schema(schema)["hash"] == first
     edit(tree, 'name = "stream_mask", type = "u32"', 'name = "stream_mask", type = "u64"')
-    generate(tree)
-    second = (tree / OUTPUTS[0]).read_text()
-    hashes = [next(line for line in text.splitlines() if line.startswith("SCHEMA_HASH")) for text in (first, second)]
-    assert hashes[0] != hashes[1]
+    assert generator.load_schema(schema)["hash"] != first
 
 
 STOP = """{ name = "reason", type = "StopReason", doc = "Shown by the tool." },"""

@@ -87,7 +87,7 @@ def test_the_schema_and_the_code_have_the_same_messages() -> None:
 
 @every_message
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_there_and_back(name: str, data: st.DataObject) -> None:
     message = data.draw(STRATEGIES[name])
     packed = message.pack()
@@ -101,7 +101,7 @@ def test_there_and_back(name: str, data: st.DataObject) -> None:
 
 @every_message
 @given(st.data(), st.binary(min_size=1, max_size=40))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_a_newer_minor_version_may_be_longer(name: str, data: st.DataObject, more: bytes) -> None:
     message = data.draw(STRATEGIES[name])
     assert type(message).unpack(message.pack() + more) == message
@@ -109,7 +109,7 @@ def test_a_newer_minor_version_may_be_longer(name: str, data: st.DataObject, mor
 
 @every_message
 @given(st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_every_shorter_payload_is_none(name: str, data: st.DataObject) -> None:
     message = data.draw(STRATEGIES[name])
     packed = message.pack()
@@ -118,7 +118,7 @@ def test_every_shorter_payload_is_none(name: str, data: st.DataObject) -> None:
 
 @every_message
 @given(st.binary(max_size=300))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_bytes_raise(name: str, payload: bytes) -> None:
     message = getattr(messages, name).unpack(payload)
     assert (message is None) == (len(payload) < size(MESSAGES[name])) or name == "InfoResponse"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -108,8 +109,7 @@ def seen(decoder: Decoder, decoded: Iterable[Decoded]) -> Seen:
             out.samples.setdefault(batch.stream, []).extend(rows)
         out.responses += part.responses
         out.statuses += part.statuses
-    streams = {number: replace(counts) for number, counts in sorted(decoder.link.streams.items())}
-    out.counts = (replace(decoder.counts), replace(decoder.frames), replace(decoder.link, streams=streams))
+    out.counts = (replace(decoder.counts), replace(decoder.frames), deepcopy(decoder.link))
     return out
 
 

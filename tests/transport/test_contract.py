@@ -15,6 +15,7 @@ from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.envelope import pack_request, take_response
 from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
 from nexuslink.protocol.messages import HelloRequest, HelloResponse, Opcode, StartRequest
+from nexuslink.transport import serial, tcp
 from nexuslink.transport.base import TICK_S, WRITE_TIMEOUT_S
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -152,7 +153,7 @@ def test_chunks_carry_the_transports_own_clock(peer: Peer, kind: Kind) -> None:
     async def scenario() -> int:
         before = peer.transport.now_ns()
         await opened(peer, log)
-        for k in range(5):
+        for k in range(3):
             if kind.raw:
                 await peer.send(b"x" * (k + 1))
             await until(lambda k=k: len(log.chunks) > k)
@@ -348,8 +349,13 @@ def test_after_close_a_write_is_an_error(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("raw", [k for k in RAW if not k.name.startswith("loopback")], ids=lambda k: k.name)
-def test_a_peer_that_takes_nothing_fails_the_write_and_not_the_program(raw_peer: Peer) -> None:
+def test_a_peer_that_takes_nothing_fails_the_write_and_not_the_program(
+    raw_peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A write is bounded, and so is close with a write under way."""
+    assert WRITE_TIMEOUT_S < HANG_S / 4
+    for module in (serial, tcp):
+        monkeypatch.setattr(module, "WRITE_TIMEOUT_S", 0.2)
 
     async def scenario() -> None:
         await opened(raw_peer, Log())
@@ -363,7 +369,6 @@ def test_a_peer_that_takes_nothing_fails_the_write_and_not_the_program(raw_peer:
         with pytest.raises(LINK_ERRORS):
             await writing
 
-    assert WRITE_TIMEOUT_S < HANG_S / 4
     run(closing(raw_peer, scenario))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import open_files
+from leaks import left_over, open_files
 from links import Log, run
 
 from nexuslink.protocol.chunk import Chunk
@@ -58,20 +57,26 @@ def test_a_chunk_after_the_end_is_seen() -> None:
         run(scenario())
 
 
-@pytest.fixture
-def from_another_thread() -> Iterator[list[BaseException]]:
-    caught: list[BaseException] = []
-    yield caught
+def test_a_chunk_from_another_thread_is_seen() -> None:
+    caught = []
 
-
-def test_a_chunk_from_another_thread_is_seen(from_another_thread: list[BaseException]) -> None:
     def push() -> None:
         try:
             Log().chunk(Chunk(0, b""))
         except RuntimeError as error:
-            from_another_thread.append(error)
+            caught.append(error)
 
     thread = threading.Thread(target=push)
     thread.start()
     thread.join()
-    assert len(from_another_thread) == 1
+    assert len(caught) == 1
+
+
+def test_a_thread_is_seen() -> None:
+    threads, files, end = set(threading.enumerate()), open_files(), threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    assert left_over(threads, files) == [thread]
+    end.set()
+    thread.join()
+    assert left_over(threads, files) == []
