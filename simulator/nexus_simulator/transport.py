@@ -164,8 +164,10 @@ class SimTransport:
     async def _sleep(self, seconds: float) -> None:
         """Sleep, or until a request or resume() wakes."""
         timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
-        await self._wake.wait()
-        timer.cancel()
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
         self._wake.clear()
 
     def _push(self, sink: ChunkSink, data: bytes) -> None:

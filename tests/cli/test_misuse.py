@@ -91,6 +91,7 @@ SITE = "release psoas-left --device"
         ("replay {folder}", "{folder}"),
         ("record sim:?speed=max --seconds 1 --out {folder}/no/where.mcap", "no/where.mcap"),
         ("release psoas-left --device sim: --sessions {foreign}", "foreign.txt"),
+        ("gui --site psoas-middle", "psoas-middle"),
         ("sim serve --tcp here", "here"),
         ("sim serve", "--tcp"),
     ],

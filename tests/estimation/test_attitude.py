@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexuslink.estimation.attitude import AttitudeTracker, TipGeometry, up_in_sensor
+from nexuslink.estimation.attitude import SMALL, AttitudeTracker, TipGeometry, up_in_sensor
 from nexuslink.estimation.calibration import ImuScale
 
 NARROW = np.array([math.sin(math.radians(35)), 0.0, math.cos(math.radians(35))])
@@ -43,6 +43,7 @@ def tilted(angle_deg: float, toward_deg: float) -> np.ndarray:
 def test_up_is_the_third_row_of_the_rotation(q: list[float]) -> None:
     unit = np.array(q) / np.linalg.norm(q)
     assert np.allclose(up_in_sensor(unit[None]), rotation(unit)[2], atol=1e-12)
+    assert np.allclose(up_in_sensor(np.tile(unit, (SMALL + 1, 1))), rotation(unit)[2], atol=1e-12)
 
 
 @pytest.mark.parametrize("toward", [0.0, 45.0, 90.0, -90.0, 179.0])

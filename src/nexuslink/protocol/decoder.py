@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -39,9 +38,6 @@ _VENDOR: Final = 0x80
 MAX_TIME_US: Final = 0x7FFF_FFFF_FFFF_FFFF
 """Device times are int64 here: 292,000 years."""
 _DTYPE: Final[dict[int, np.dtype[Any]]] = {SampleType.I16: np.dtype("<i2"), SampleType.I32: np.dtype("<i4")}
-_HEAD: Final = np.dtype([("type", "u1"), ("flags", "u1"), ("seq", "<u2"), ("stream", "u1"), ("count", "u1")])
-"""Of DATA; of other messages the last two mean nothing. Every framed message with its CRC is longer."""
-
 Samples = NDArray[Any]
 """int16 or int32, as the stream's descriptor says."""
 
@@ -217,39 +213,40 @@ class Decoder:
 
     def _mixed(self, messages: list[bytes], decoded: Decoded) -> None:
         """Messages of several kinds and streams: judged together, merged per stream and length."""
-        heads = np.frombuffer(b"".join([m[: _HEAD.itemsize] for m in messages]), _HEAD)
-        streamed = (heads["type"] >= FIRST_STREAM_TYPE) & (heads["type"] < _VENDOR)
-        forward, lost_at = self._accounting.sequences(heads["seq"][streamed])
+        sizes = np.fromiter(map(len, messages), np.int64, len(messages))
+        octets = np.frombuffer(b"".join(messages), np.uint8)
+        at = np.cumsum(sizes) - sizes
+        kinds = octets[at]
+        streamed = (kinds >= FIRST_STREAM_TYPE) & (kinds < _VENDOR)
+        seq = octets[at + 2] | octets[at + 3].astype(np.uint16) << 8
+        forward, lost_at = self._accounting.sequences(seq[streamed])
         if not forward:
             self._each(messages, decoded)
             return
-        if not streamed.all():
-            for at in np.flatnonzero(~streamed).tolist():
-                self._other(messages[at], decoded)
-            messages, heads = list(compress(messages, streamed.tolist())), heads[streamed]
-        sizes = np.fromiter(map(len, messages), np.int64, len(messages))
-        data = heads["type"] == _DATA_TYPE
-        for at in np.flatnonzero(~data).tolist():
-            self._other(messages[at], decoded)
+        data = kinds == _DATA_TYPE
+        for place in np.flatnonzero(~data).tolist():
+            self._other(messages[place], decoded)
         short = data & (sizes < DATA.size + self._tail)
         self.counts.malformed += int(short.sum())
         data &= ~short
-        for stream in dict.fromkeys(heads["stream"][data].tolist()):  # in order of arrival
-            mine = data & (heads["stream"] == stream)
+        streams, counts = octets[at + 4], octets[at + 5].astype(np.int64)
+        among_streamed = np.cumsum(streamed) - 1
+        for stream in dict.fromkeys(streams[data].tolist()):  # in order of arrival
+            mine = data & (streams == stream)
             layout = self._layouts.get(stream)
             if layout is None:
                 self.counts.undescribed += int(mine.sum())
                 continue
-            counts = heads["count"].astype(np.int64)
             whole = mine & (counts > 0) & (sizes == DATA.size + counts * layout.row_bytes + self._tail)
             self.counts.malformed += int(mine.sum() - whole.sum())
             places = np.flatnonzero(whole)
             for same in np.split(places, np.flatnonzero(np.diff(counts[places])) + 1):
-                if len(same):
-                    count = int(counts[same[0]])
-                    joined = b"".join([messages[at] for at in same.tolist()])
-                    table = np.frombuffer(joined, self._table(layout, count))
-                    self._merge(table, stream, layout, count, None if lost_at is None else lost_at[same], decoded)
+                if not len(same):
+                    continue
+                count = int(counts[same[0]])
+                table = np.frombuffer(b"".join([messages[n] for n in same.tolist()]), self._table(layout, count))
+                lost = None if lost_at is None else lost_at[among_streamed[same]]
+                self._merge(table, stream, layout, count, lost, decoded)
 
     def _table(self, layout: _Layout, count: int) -> np.dtype[np.void]:
         """A whole DATA message, framing tail included, as one row."""
