@@ -7,7 +7,6 @@ handed in; so a recorded session gives the same result again, to the bit. Pure: 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,18 +130,22 @@ class Sensing:
                     self.tared |= self.estimator.tare(np.array(answer.mean_counts, np.float64))
         if not decoded.batches:
             return None
-        return self.estimator.update(
-            _joined(decoded.batches, self.force_stream), _joined(decoded.batches, self.imu_stream)
-        )
+        force: list[Batch] = []
+        imu: list[Batch] = []
+        for batch in decoded.batches:
+            if batch.stream == self.force_stream:
+                force.append(batch)
+            elif batch.stream == self.imu_stream:
+                imu.append(batch)
+        return self.estimator.update(_joined(force), _joined(imu))
 
 
-def _joined(batches: Sequence[Batch], stream: int) -> Stream | None:
-    mine = [b for b in batches if b.stream == stream]
-    if not mine:
+def _joined(batches: list[Batch]) -> Stream | None:
+    if len(batches) == 1:
+        return batches[0].t_us, batches[0].raw
+    if not batches:
         return None
-    if len(mine) == 1:
-        return mine[0].t_us, mine[0].raw
-    return np.concatenate([b.t_us for b in mine]), np.concatenate([b.raw for b in mine])
+    return np.concatenate([b.t_us for b in batches]), np.concatenate([b.raw for b in batches])
 
 
 class Pipeline:
