@@ -22,8 +22,9 @@ from benchmarks.ptytool import on_pty
 from nexuslink.app.bridge import Throttle
 from nexuslink.app.flow import Flow
 from nexuslink.app.window import Window
-from nexuslink.device.nexus import Nexus
+from nexuslink.live.session import LiveSession
 from nexuslink.protocol.chunk import Chunk
+from nexuslink.protocol.decoder import Decoded
 from nexuslink.release.hold import HoldState
 
 PERIOD_US, PER_MESSAGE = 16_000, 16
@@ -45,18 +46,19 @@ class _Stopwatch:
         self._arriving = 0
         self._arrived: list[int] = []
         self._taken: list[int] = []
-        feed, post = Nexus.chunk, Throttle.post
+        take, post = LiveSession._take, Throttle.post
 
-        def stamped(nexus: Nexus, chunk: Chunk) -> None:
-            self._arriving = chunk.arrival_ns if chunk.data and self.on else 0
-            feed(nexus, chunk)
+        def stamped(session: LiveSession, chunk: Chunk, decoded: Decoded) -> None:
+            # A chunk without samples (the answer to a time sync) has nothing that could be painted.
+            self._arriving = chunk.arrival_ns if decoded.batches and self.on else 0
+            take(session, chunk, decoded)
 
         def posted(throttle: Throttle) -> None:  # the chunk's samples are in the ring by now
             if self._arriving:
                 self._arrived.append(self._arriving)
             post(throttle)
 
-        Nexus.chunk = stamped  # type: ignore[method-assign]
+        LiveSession._take = stamped  # type: ignore[method-assign]
         Throttle.post = posted  # type: ignore[method-assign]
 
     def taken(self) -> None:

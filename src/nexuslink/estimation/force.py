@@ -47,7 +47,8 @@ class ForceModel:
 
     def newtons(self, raw: NDArray[np.signedinteger], cosine: NDArray[np.float64]) -> NDArray[np.float64]:
         """``raw`` (n, 2) counts, ``cosine`` (n, 2) of the angle from vertical -> (n, 2) contact force, newtons."""
-        force: NDArray[np.float64] = raw * self._gain
+        force = raw.astype(np.float64)
+        force *= self._gain
         force -= self._tip_weight_n * cosine
         force -= self._offset_n
         return force
