@@ -199,7 +199,7 @@ class Decoder:
         size, stream, count = len(first), first[4] if len(first) > DATA.size else -1, first[5]
         layout = self._layouts.get(stream)
         regular = layout is not None and count and size == DATA.size + count * layout.row_bytes + self._tail
-        if layout is not None and regular and set(map(len, messages)) == {size}:
+        if layout is not None and regular and self._deframer is not None and self._deframer.uniform:
             joined = b"".join(messages)
             table = np.frombuffer(joined, self._table(layout, count))
             if bool(((table["type"] == _DATA_TYPE) & (table["stream"] == stream) & (table["count"] == count)).all()):

@@ -58,6 +58,8 @@ class Deframer:
 
     def __init__(self) -> None:
         self.counts = FrameCounts()
+        self.uniform = False
+        """The latest messages were all of one length."""
         self._pending = b""
         self._skipping = False  # inside a frame that is already too long
 
@@ -92,6 +94,7 @@ class Deframer:
             counts.bad_crc += len(messages) - len(whole)
             messages = whole
         sizes = set(map(len, messages))
+        self.uniform = len(sizes) == 1
         if sizes and (min(sizes) < MIN_MESSAGE + CRC_SIZE or max(sizes) > MAX_MESSAGE + CRC_SIZE):
             fitting = [m for m in messages if MIN_MESSAGE + CRC_SIZE <= len(m) <= MAX_MESSAGE + CRC_SIZE]
             counts.bad_length += len(messages) - len(fitting)
