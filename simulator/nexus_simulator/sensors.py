@@ -57,7 +57,9 @@ TIP_MASS_KG = (0.065, 0.045)
 TIP_AREA_MM2 = (1200.0, 320.0)
 """Contact areas, broad and narrow [assumption: no maker's figure was found]."""
 
-# ---- inertial unit: ST LSM6DSO, DS12140 Rev 2, table 2 ----------------------------------------------------------
+# ---- inertial unit: ST LSM6DSO ----------------------------------------------------------------------------------
+# Ranges: data sheet DS12140 Rev 2. Noise, offsets and tolerances are what this class of part is known for
+# [assumption: not compared with table 2 of that sheet].
 GYRO_LSB = math.radians(0.0175)
 """17.5 mdps/LSB at +-500 deg/s; rad/s."""
 GYRO_FULL_SCALE = math.radians(500.0)
@@ -69,13 +71,13 @@ GYRO_NOISE = math.radians(0.0038)
 ACC_NOISE = 75e-6 * GRAVITY
 """75 ug/sqrt(Hz) at +-4 g, m/s^2/sqrt(Hz)."""
 GYRO_BIAS = math.radians(0.5)
-"""Standard deviation; the data sheet's typical zero-rate level is +-1 deg/s."""
+"""Standard deviation; the bare part's typical zero-rate level is +-1 deg/s."""
 ACC_BIAS = 0.004 * GRAVITY
 """Standard deviation after trimming on the board [assumption; the bare part's typical zero-g level is +-20 mg]."""
 GYRO_WALK = math.radians(0.002)
 """Wandering of the gyro bias, rad/s per root second [assumption]."""
 _SCALE_SPREAD = 0.004
-"""Standard deviation of scale; the data sheet's typical sensitivity tolerance is +-1 %."""
+"""Standard deviation of scale; the bare part's typical sensitivity tolerance is +-1 %."""
 _MISALIGNMENT = 0.003
 """Standard deviation of the cross-axis terms, rad [assumption: mounting on the board]."""
 I16_MAX = (1 << 15) - 1
