@@ -29,8 +29,11 @@ _PROBE = "import sys, ssl, ctypes, venv; print(*sys.version_info[:3], sys.implem
 
 
 def side_by_side(args: list[str]) -> list[str]:
-    """Pytest options that use the machine's processors, a file of tests to each; ``-n 0`` or ``--pdb`` undo it."""
-    if any(arg.startswith(("-n", "--numprocesses", "--pdb")) for arg in args):
+    """Pytest options that use the machine's processors, a file of tests to each; ``-n 0`` or ``--pdb`` undo it.
+
+    A tool can be held by one process only, so the link tests never share it.
+    """
+    if any(arg.startswith(("-n", "--numprocesses", "--pdb", "--nexus", "hil_tests")) for arg in args):
         return []
     return ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
 

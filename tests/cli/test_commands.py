@@ -104,12 +104,22 @@ def test_a_stream_into_a_closed_pipe_ends_quietly() -> None:
     assert ran.stderr == ""
 
 
+def test_a_stream_that_falls_silent_ends_with_one_line() -> None:
+    ran = nexuslink("stream", FAST.replace("good-psoas", "lost-link"), "--json")
+    assert ran.returncode == 2
+    assert ran.stdout.count("\n") > 100
+    assert "no force data for 5 s" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
 def test_record_writes_what_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "mine.mcap"
     ran = nexuslink("record", FAST, "--seconds", "3", "--out", str(path), "--json")
     assert ran.returncode == 0, ran.stderr
     assert 700 < json.loads(ran.stdout)["rows"] < 900
-    assert "has no hold" in nexuslink("replay", str(path)).stderr or nexuslink("replay", str(path)).returncode == 2
+    replayed = nexuslink("replay", str(path))
+    assert replayed.returncode == 2
+    assert "has no hold" in replayed.stderr
     again = nexuslink("record", FAST, "--seconds", "3", "--out", str(path))
     assert again.returncode == 2
     assert "already there" in again.stderr

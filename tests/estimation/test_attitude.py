@@ -50,7 +50,7 @@ def test_up_is_the_third_row_of_the_rotation(q: list[float]) -> None:
 @pytest.mark.parametrize("angle", [1.0, 12.0, 40.0, 80.0])
 def test_the_broad_tip_leans_where_the_tool_leans(angle: float, toward: float) -> None:
     _, angles, directions = TipGeometry(AXES).angles(tilted(angle, toward)[None])
-    assert angles[0, 0] == pytest.approx(angle, abs=1e-4)  # 8e-5 is the price of never leaving arccos' range
+    assert angles[0, 0] == pytest.approx(angle, abs=1e-5)
     leaning = math.remainder(directions[0, 0] - toward, 360)
     # The level frame's mark is the level part of x; for large lean it turns a little against the tool's own x.
     assert abs(leaning) < 1e-6 if toward in (0.0, 90.0, -90.0) else abs(leaning) < 45
@@ -68,10 +68,27 @@ def test_angles_are_what_the_dot_product_says_in_every_pose(v: list[float]) -> N
     cosine, angles, directions = TipGeometry(AXES).angles(up[None])
     for tip, axis in enumerate(AXES):
         assert cosine[0, tip] == pytest.approx(axis @ up)
-        assert angles[0, tip] == pytest.approx(
-            math.degrees(math.acos(max(-1, min(1, axis @ up)))), abs=1e-4
-        )  # 8e-5 is the price of never leaving arccos' range
+        assert angles[0, tip] == pytest.approx(math.degrees(math.acos(max(-1, min(1, axis @ up)))), abs=1e-5)
     assert (np.abs(directions) <= 180).all()
+
+
+def test_a_tip_that_points_straight_up_has_an_angle_even_if_its_record_is_float32() -> None:
+    for degrees in range(0, 90):
+        axis = np.array([math.sin(math.radians(degrees)), 0.0, math.cos(math.radians(degrees))])
+        recorded = np.float32([axis, axis]).astype(np.float64)
+        _, angles, _ = TipGeometry(recorded).angles(np.array([axis, -axis]))
+        assert angles[0] == pytest.approx(0.0, abs=1e-5)
+        assert angles[1] == pytest.approx(180.0, abs=1e-5)
+
+
+def test_a_clock_that_leaps_at_every_sample_does_not_fill_the_memory() -> None:
+    tracker, times = AttitudeTracker(IMU), (1 + np.arange(200, dtype=np.int64)) * 10**12
+    filled, places = tracker._bridged(0, still(1, 5.0)[0], times, still(200, 5.0))
+    assert len(filled) == len(places) == 200
+    one_gap = np.arange(200, dtype=np.int64) * 2000 + 10**12
+    filled, places = tracker._bridged(0, still(1, 5.0)[0], one_gap, still(200, 5.0))
+    assert len(filled) == 500 + 199
+    assert len(places) == 200
 
 
 def still(n: int, angle_deg: float) -> np.ndarray:

@@ -75,3 +75,14 @@ def test_tare_needs_an_angle() -> None:
 
 def test_nothing_in_nothing_out() -> None:
     assert Estimator(CALIBRATION, IMU).update(None, None) is None
+
+
+def test_times_in_disorder_never_raise() -> None:
+    """The times are the tool's word: backwards, repeated, at the ends of what 64 bits hold."""
+    rng = np.random.default_rng(9)
+    estimator = Estimator(CALIBRATION, IMU)
+    ends = np.array([0, 1, 2**62, 2**63 - 1, -(2**63)])
+    for _ in range(300):
+        t = rng.choice(np.r_[IMU_T[:40], ends], size=(2, 12))
+        rows = estimator.update((t[0], FORCE_RAW[:12]), (t[1], IMU_RAW[:12]))
+        assert rows is None or len(rows.t_us) == len(rows.force_n)

@@ -14,9 +14,11 @@ from nexuslink.cli.errors import UsageError
 from nexuslink.cli.folders import sessions_folder
 from nexuslink.cli.output import print_json, say
 from nexuslink.device.discovery import find_tools
+from nexuslink.device.errors import DeviceError
 from nexuslink.device.nexus import Nexus, connect
 from nexuslink.estimation.estimator import Estimates
-from nexuslink.live.pipeline import Sensing
+from nexuslink.live.pipeline import SILENCE_LOST_S, Sensing
+from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Decoded
 from nexuslink.protocol.messages import StreamKind
 from nexuslink.transport.errors import LinkLostError
@@ -158,10 +160,16 @@ async def _run(url: str, limit: _Limit, show: Callable[[Nexus, Estimates], None]
         sensing = Sensing(nexus.info, nexus.calibration)
         writer = _writer(path, nexus) if path is not None else None
 
-        def take(_chunk: object, decoded: Decoded) -> None:
+        heard_ns = nexus.now_ns
+
+        def take(chunk: Chunk, decoded: Decoded) -> None:
+            nonlocal heard_ns
             estimates = sensing.update(decoded)
+            if estimates is None and chunk.arrival_ns - heard_ns > SILENCE_LOST_S * 1e9:
+                closed(f"{nexus.url}: no force data for {SILENCE_LOST_S:g} s; is the tool still in reach?")
             if estimates is None or done.is_set():
                 return
+            heard_ns = chunk.arrival_ns
             if writer is not None:
                 writer.estimates(
                     estimates.t_us, estimates.force_n, estimates.pressure_kpa, estimates.tip_angle_deg,
@@ -188,7 +196,7 @@ async def _run(url: str, limit: _Limit, show: Callable[[Nexus, Estimates], None]
         try:
             await nexus.start()
             await done.wait()  # the limit, the end of the link, or Ctrl-C
-            with contextlib.suppress(LinkLostError):
+            with contextlib.suppress(LinkLostError, DeviceError):  # a dead link cannot be told
                 await nexus.stop()
         finally:
             for callback in (take, closed, *((writer.chunk,) if writer is not None else ())):

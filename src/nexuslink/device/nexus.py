@@ -86,6 +86,8 @@ class Nexus:
         self.status: StatusMessage | None = None
         self.view_drops = 0
         """Batches dropped because a `stream` was not read in time."""
+        self.outbox_drops = 0
+        """Messages not sent because the link took nothing; each is a retry or a time sync, and comes again."""
         self.last_chunk_ns = transport.now_ns()
         """Transport clock of the last chunk that held bytes."""
         self.now_ns = self.last_chunk_ns
@@ -371,8 +373,10 @@ class Nexus:
         return frame(message) if self.transport.framed else message
 
     def _post(self, message: bytes) -> None:
-        """Send without waiting. A full outbox drops it: the request's own retry or time-out tells."""
-        if not self._outbox.full():
+        """Send without waiting. A full outbox drops it, counted: the request's own retry or time-out tells."""
+        if self._outbox.full():
+            self.outbox_drops += 1
+        else:
             self._outbox.put_nowait(self._carried(message))
 
     async def _write_outbox(self) -> None:

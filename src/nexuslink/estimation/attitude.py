@@ -29,8 +29,8 @@ _FLAT_PRODUCTS_TO_UP: Final = _PRODUCTS_TO_UP.reshape(16, 3)
 SMALL: Final = 256
 """Up to here few numpy calls win, above it few products do (measured)."""
 _DEGREES: Final = 180.0 / np.pi
-_INSIDE: Final = 1.0 - 1e-12
-"""Keeps a rounded cosine within -1 to 1, at the cost of 8e-5 degrees near the vertical: cheaper than clipping."""
+_INSIDE: Final = 1.0 - 1e-14
+"""Keeps a rounded cosine within -1 to 1, at the cost of 8e-6 degrees near the vertical: cheaper than clipping."""
 
 Raw = NDArray[np.signedinteger] | NDArray[np.float64]
 """Counts: integers from the wire, floats where a gap was filled."""
@@ -54,6 +54,7 @@ class TipGeometry:
 
     def __init__(self, axis: NDArray[np.float64]) -> None:
         """``axis``: (2, 3) unit vectors out of the tips, sensor frame."""
+        axis = axis / np.linalg.norm(axis, axis=1, keepdims=True)  # a record's float32 is off by more than rounding
         # One product gives, per tip: cos(angle) = a.up, and the sideways part a_y up_z - a_z up_y.
         sideways = np.stack([np.zeros(2), -axis[:, 2], axis[:, 1]])
         self._columns = np.ascontiguousarray(np.hstack([axis.T * _INSIDE, sideways]))
@@ -109,7 +110,10 @@ class AttitudeTracker:
         Not repeated rows: an accelerometer that stands still while the gyroscope turns would pull the angle away.
         """
         steps = np.rint(np.diff(np.concatenate([[last_us], t_us])) / self._period_us).astype(np.int64)
-        real = np.cumsum(np.clip(steps, 1, max(1, int(MAX_BRIDGED_S * self._scale.rate_hz))))
+        most = max(1, int(MAX_BRIDGED_S * self._scale.rate_hz))
+        real = np.cumsum(np.clip(steps, 1, most))
+        if real[-1] > most + len(steps):  # gap upon gap: that clock is not to be believed, and would fill the memory
+            return raw.astype(np.float64), np.arange(len(raw))
         known = np.concatenate([last_raw[None], raw]).astype(np.float64)
         at, grid = np.concatenate([[0], real]), np.arange(1, real[-1] + 1)
         filled = np.stack([np.interp(grid, at, column) for column in known.T], axis=1)

@@ -111,8 +111,9 @@ class Estimator:
             if len(t_us) == len(imu_t) and (t_us == imu_t).all():
                 return up  # one rate, one timer
             after = imu_t.searchsorted(t_us)
-            if after[-1] < len(imu_t) and (imu_t[after] == t_us).all():
-                return up[after]  # two rates, one timer
+            # Clipped: the times are the tool's word, and need not be in order.
+            if (imu_t.take(after, mode="clip") == t_us).all():
+                return up.take(after, axis=0, mode="clip")  # two rates, one timer
         else:  # the first force sample lies between two batches of the IMU
             imu_t, up = np.concatenate([self._before[0], imu_t]), np.concatenate([self._before[1], up])
         columns = [np.interp(t_us, imu_t, up[:, axis], right=np.nan) for axis in range(3)]

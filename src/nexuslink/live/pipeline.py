@@ -226,7 +226,7 @@ class LinkMeter:
 
     @property
     def silent_s(self) -> float:
-        """Seconds, on the transport's clock, since samples last came."""
+        """Seconds, on the transport's clock, since force last came: nothing else can be guided by."""
         return 0.0 if self._last_data_ns is None else (self._now_ns - self._last_data_ns) / 1e9
 
     def take(self, chunk: Chunk, decoded: Decoded, sensing: Sensing, clock: ClockFit | None) -> None:
@@ -237,7 +237,8 @@ class LinkMeter:
         if decoded.statuses:
             self._battery = decoded.statuses[-1].battery_percent
         if decoded.batches:
-            self._last_data_ns = chunk.arrival_ns
+            if any(batch.stream == sensing.force_stream for batch in decoded.batches):
+                self._last_data_ns = chunk.arrival_ns
             for batch in decoded.batches:
                 self._counted[0] += len(batch.raw) * (batch.stream == sensing.force_stream)
                 self._counted[1] += len(batch.raw) * (batch.stream == sensing.imu_stream)
