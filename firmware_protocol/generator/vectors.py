@@ -45,7 +45,8 @@ FORMAT = (
     "0x0201, request_id 0x0403, status OK.",
     "structs, messages: `cases` hold in both directions. `refused` payloads are no such message. `longer`",
     "payloads, of a newer minor version, decode to the case named `as`. `ranges`: `bytes` put at `at` into the",
-    "payload of the case 'typical' give this `problem`.",
+    "payload of the case 'typical' give this `problem`. `older`: sizes that the payload had in earlier minor",
+    "versions; a reader takes what is missing as zeros.",
     "data: DATA messages with their samples, a list a sample.",
     "frames: bytes as they come from a carrier -> the messages in them and how the frames are counted; {good,",
     "bad} where a frame may be counted as more than one kind of bad. The same for any cut of the bytes, those in",
@@ -223,8 +224,10 @@ def _case(schema: Schema, table: Table, name: str, rows: list[tuple[Leaf, Value]
 def _refused(schema: Schema, table: Table) -> list[dict[str, Any]]:
     """Payloads that are too short, and counts that cannot be."""
     pattern = _payload(_rows(schema, table, 0, _Pattern()))
-    found = [{"why": "one byte is missing", "payload": pattern[:-1].hex()}]
-    if len(pattern) > 1:
+    found = []
+    if len(pattern) - 1 not in table["older"]:
+        found.append({"why": "one byte is missing", "payload": pattern[:-1].hex()})
+    if len(pattern) > 1 and 0 not in table["older"]:
         found.append({"why": "nothing is there", "payload": ""})
     counted = table["counted"]
     if counted:
@@ -290,7 +293,7 @@ def _ranges(schema: Schema, table: Table) -> list[dict[str, Any]]:
 def _table(schema: Schema, table: Table) -> dict[str, Any]:
     made: dict[str, Any] = {"name": table["name"]}
     made |= {key: table[key] for key in ("direction", "opcode", "type") if key in table}
-    made["size"] = table["size"]
+    made |= {"size": table["size"], "older": table["older"]}
     cases: dict[str, dict[str, Any]] = {}
     for name, rows in _cases(schema, table):
         case = _case(schema, table, name, rows)
