@@ -68,7 +68,11 @@ def _pairs(old: Iterable[Row], new: Iterable[Row]) -> Iterator[tuple[str, Row | 
 
 def _alone(kind: str, name: str, after: Row | None, gone: Level = Level.BREAKING) -> Change:
     """What stands in one of the two schemas only."""
-    return Change(name, f"the {kind} is gone", gone) if after is None else Change(name, f"the {kind} is new", Level.ADDITIVE)
+    return (
+        Change(name, f"the {kind} is gone", gone)
+        if after is None
+        else Change(name, f"the {kind} is new", Level.ADDITIVE)
+    )
 
 
 # -- constants, enumerations ------------------------------------------------------------------------------------------
@@ -84,7 +88,7 @@ def _constants(old: list[Row], new: list[Row]) -> Iterator[Change]:
         was, now = before["value"], after["value"]
         if was != now:
             rule = CONSTANT_RULES.get(name, "")
-            allowed = rule == "may change" or rule == ("may rise" if now > was else "may fall")
+            allowed = rule in ("may change", "may rise" if now > was else "may fall")
             level = Level.ADDITIVE if allowed else Level.BREAKING
             yield Change(name, f"{was} has become {now}" + (f" ({rule})" if rule else ""), level)
 
@@ -230,7 +234,9 @@ def changes(old: Tables, new: Tables) -> list[Change]:
     if old["protocol"]["name"] != new["protocol"]["name"]:
         found.append(Change("protocol", "has another name", Level.NEVER))
     if _bare(old)["service"] != _bare(new)["service"]:
-        found.append(Change(_service(old, new), "the GATT table has changed: bonded hosts have it cached", Level.BREAKING))
+        found.append(
+            Change(_service(old, new), "the GATT table has changed: bonded hosts have it cached", Level.BREAKING)
+        )
     if not found and _bare(old) != _bare(new):
         found.append(Change("schema", "differs in a place that no rule knows", Level.BREAKING))
     return found
@@ -263,19 +269,18 @@ def problems(released: list[Tables], new: Tables) -> list[str]:
     if not released:
         return []
     old = released[-1]
-    (old_major, old_minor), (major, minor) = version(old), version(new)
-    was = f"{old_major}.{old_minor}"
-    allowed = {(old_major, old_minor): 0, (old_major, old_minor + 1): Level.ADDITIVE, (old_major + 1, 0): Level.BREAKING}
-    if (major, minor) not in allowed:
-        return [f"protocol: version {major}.{minor} does not follow {was}: {old_major}.{old_minor + 1} or {old_major + 1}.0"]
+    was_major, was_minor = version(old)
+    major, minor = version(new)
+    was, next_minor, next_major = f"{was_major}.{was_minor}", f"{was_major}.{was_minor + 1}", f"{was_major + 1}.0"
+    allowed = {was: 0, next_minor: Level.ADDITIVE, next_major: Level.BREAKING}.get(f"{major}.{minor}")
+    if allowed is None:
+        return [f"protocol: version {major}.{minor} does not follow {was}: {next_minor} or {next_major}"]
     needed = {
-        Level.ADDITIVE: f"that is more than {was} and needs version {old_major}.{old_minor + 1}",
-        Level.BREAKING: f"that breaks {was} and needs version {old_major + 1}.0",
+        Level.ADDITIVE: f"that is more than {was} and needs version {next_minor}",
+        Level.BREAKING: f"that breaks {was} and needs version {next_major}",
         Level.NEVER: f"that must never change ({was} has it)",
     }
-    lines = [
-        f"{c.place}: {c.what}; {needed[c.level]}" for c in changes(old, new) if c.level > allowed[(major, minor)]
-    ]
+    lines = [f"{c.place}: {c.what}; {needed[c.level]}" for c in changes(old, new) if c.level > allowed]
     return lines + _reused(released, new)
 
 

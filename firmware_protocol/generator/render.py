@@ -14,6 +14,7 @@ from generator import vectors
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent
 SCHEMA = HERE / "schema"
+RELEASED = HERE / "released"
 
 Renderer = Callable[[dict[str, Any]], str]
 
