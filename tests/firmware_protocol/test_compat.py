@@ -169,7 +169,7 @@ ADDITIVE: dict[str, tuple[Edit, str]] = {
     "a new structure": (
         put(kind("struct"), None, name="Point", fields=[{"name": "x", "type": "f32", "doc": "X."}]), "Point: the"),
     "a new enumeration": (
-        put(kind("enum"), None, name="Mood", base="u8", values=[{"name": "CALM", "value": 1, "doc": "C."}]), "Mood: the"),
+        put(kind("enum"), None, name="Mood", base="u8", values=[{"name": "CALM", "value": 1, "doc": "C."}]), "Mood: "),
     "a new constant": (put(kind("constant"), None, name="MAX_MOOD", value=3, unit="1"), "MAX_MOOD: the constant is"),
     "more numbers reserved": (
         put(lambda t: row("enum", "LogLevel")(t).setdefault("reserved", []), None, first=100, last=200),
