@@ -42,6 +42,7 @@ OUTPUTS: dict[Path, Renderer] = {
     ROOT / "src/nexuslink/protocol/dtypes.py": template("dtypes.py.j2"),
     HERE / "docs/reference.md": template("reference.md.j2"),
     HERE / "vectors/vectors.json": vectors.render,
+    HERE / "dissector/nexus.lua": template("nexus.lua.j2"),
 }
 
 
