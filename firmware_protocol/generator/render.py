@@ -9,9 +9,12 @@ from typing import Any
 
 import jinja2
 
+from generator import vectors
+
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent
 SCHEMA = HERE / "schema"
+RELEASED = HERE / "released"
 
 Renderer = Callable[[dict[str, Any]], str]
 
@@ -38,6 +41,7 @@ OUTPUTS: dict[Path, Renderer] = {
     ROOT / "src/nexuslink/protocol/messages.py": template("messages.py.j2"),
     ROOT / "src/nexuslink/protocol/dtypes.py": template("dtypes.py.j2"),
     HERE / "docs/reference.md": template("reference.md.j2"),
+    HERE / "vectors/vectors.json": vectors.render,
 }
 
 
