@@ -100,9 +100,9 @@ enum nx_message_type {
     NX_MESSAGE_TYPE_FAULT = 0x13, /* An error as it happens, while streaming; ERRORS reads all of them. */
     NX_MESSAGE_TYPE_EVENT = 0x14, /* Something that the person did with the tool, while streaming. */
 };
-/* 0x03 to 0x0F are reserved. Control of later versions. */
-/* 0x15 to 0x7F are reserved. Stream messages of later versions; they share the one sequence. */
-/* 0x80 to 0xFF are reserved. Vendors; outside the sequence. */
+/* Reserved, 0x03 to 0x0F: Control of later versions. */
+/* Reserved, 0x15 to 0x7F: Stream messages of later versions; they share the one sequence. */
+/* Reserved, 0x80 to 0xFF: Vendors; outside the sequence. */
 
 /* What a request asks. Travels as u8. */
 enum nx_opcode {
@@ -130,9 +130,9 @@ enum nx_opcode {
     NX_OPCODE_LOG_LEVEL = 0x12, /* From which level on LOG messages are sent; OFF after a start. */
     NX_OPCODE_RESET = 0x13, /* Answer, then restart with a new boot id. */
 };
-/* 0x00 to 0x00 are reserved. Never used. */
-/* 0x14 to 0x7F are reserved. Later versions. */
-/* 0x80 to 0xFF are reserved. Vendors. */
+/* Reserved, 0x00: Never used. */
+/* Reserved, 0x14 to 0x7F: Later versions. */
+/* Reserved, 0x80 to 0xFF: Vendors. */
 
 /* How a request ended. Only OK carries a payload (UNSUPPORTED_VERSION carries that of HELLO). Travels as u8. */
 enum nx_status {
@@ -149,15 +149,15 @@ enum nx_status {
     NX_STATUS_BAD_CRC = 0x0A, /* The calibration record's check does not fit its bytes. */
     NX_STATUS_UNSUPPORTED = 0x0B, /* The opcode is known, this tool has no such part. */
 };
-/* 0x0C to 0x7F are reserved. Later versions. */
-/* 0x80 to 0xFF are reserved. Vendors. */
+/* Reserved, 0x0C to 0x7F: Later versions. */
+/* Reserved, 0x80 to 0xFF: Vendors. */
 
 /* What a stream measures. Travels as u8. */
 enum nx_stream_kind {
     NX_STREAM_KIND_FORCE = 0x01, /* One channel a tip: psoas, iliacus. */
     NX_STREAM_KIND_IMU = 0x02, /* Gyroscope x, y, z, then accelerometer x, y, z. */
 };
-/* 0x80 to 0xFF are reserved. Vendors. */
+/* Reserved, 0x80 to 0xFF: Vendors. */
 
 /* Integer type of every channel of a stream. Travels as u8. */
 enum nx_sample_type {
@@ -172,7 +172,7 @@ enum nx_quantity {
     NX_QUANTITY_ANGULAR_RATE_RAD_S = 0x02, /* Angular rate, radians a second. */
     NX_QUANTITY_ACCELERATION_M_S2 = 0x03, /* Specific force, metres a second squared. */
 };
-/* 0x80 to 0xFF are reserved. Vendors. */
+/* Reserved, 0x80 to 0xFF: Vendors. */
 
 /* Why the host ends the stream. Travels as u8. */
 enum nx_stop_reason {
@@ -196,7 +196,7 @@ enum nx_capability {
     NX_CAPABILITY_EVENTS = 0x200, /* Sends EVENT. */
     NX_CAPABILITY_RESET = 0x400, /* Answers RESET. */
 };
-/* 0x1000000 to 0xFF000000 are reserved. The eight highest bits: vendors. */
+/* Reserved, 0x1000000 to 0xFF000000: The eight highest bits: vendors. */
 
 /* How grave a line of the log is. Travels as u8. */
 enum nx_log_level {
@@ -219,14 +219,14 @@ enum nx_error_code {
     NX_ERROR_CODE_BATTERY_LOW = 0x07, /* The tool will switch itself off soon; detail is the charge in percent. */
     NX_ERROR_CODE_OVERLOAD = 0x08, /* A load cell was loaded beyond its range; detail is the tip. */
 };
-/* 0x8000 to 0xFFFF are reserved. Vendors. */
+/* Reserved, 0x8000 to 0xFFFF: Vendors. */
 
 /* What the person did with the tool. Travels as u8. */
 enum nx_event_kind {
     NX_EVENT_KIND_BUTTON = 0x01, /* The button was pressed; value is how long, in milliseconds. */
     NX_EVENT_KIND_TAP = 0x02, /* The base was tapped; value is the peak in mg. */
 };
-/* 0x80 to 0xFF are reserved. Vendors. */
+/* Reserved, 0x80 to 0xFF: Vendors. */
 
 /* How the tool is felt. Travels as u8. */
 enum nx_haptic_pattern {
@@ -817,6 +817,20 @@ bool nx_get_event_message(struct nx_event_message *m, const uint8_t *in, size_t 
 /* Response of CONFIGURE: struct nx_stream_descriptor. What the stream is now; the same fields as the answer to
  * DESCRIBE. */
 #define NX_CONFIGURE_RESPONSE_SIZE NX_STREAM_DESCRIPTOR_SIZE
+
+/* Every header and payload by name, for what must go through all of them; and those with an nx_valid_ function. */
+#define NX_EACH_PAYLOAD(X) \
+    X(message_header) X(request_header) X(response_header) X(data_header) X(calibration_record) X(hello_request) \
+    X(hello_response) X(info_response) X(describe_request) X(stream_descriptor) X(time_sync_request) \
+    X(time_sync_response) X(start_request) X(start_response) X(stop_request) X(stop_response) X(tare_request) \
+    X(tare_response) X(totals_response) X(configure_request) X(calibration_read_request) \
+    X(calibration_read_response) X(unlock_request) X(unlock_response) X(calibration_write_request) \
+    X(calibration_write_response) X(calibration_commit_request) X(calibration_commit_response) X(haptic_request) \
+    X(light_request) X(self_test_request) X(self_test_response) X(errors_request) X(errors_response) \
+    X(log_level_request) X(reset_request) X(status_message) X(log_message) X(fault_message) X(event_message)
+#define NX_EACH_CHECKED(X) \
+    X(calibration_record) X(info_response) X(stream_descriptor) X(tare_request) X(totals_response) \
+    X(configure_request) X(haptic_request) X(light_request) X(errors_request) X(status_message)
 
 #ifdef __cplusplus
 }

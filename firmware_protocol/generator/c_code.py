@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import struct
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from generator.errors import SchemaError
 from generator.names import snake
-from generator.schema import CODES, Field
+from generator.schema import CODES, FLOAT_LIMITS, Field
 
 TYPES = {
     "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t",
@@ -27,12 +27,12 @@ INTEGERS = {
     for name, size in ((n, struct.calcsize(c)) for n, c in CODES.items() if n not in FLOAT_MAX)
 }
 """Integer type -> its lowest and highest value."""
-WORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "bool catch class delete export false friend mutable namespace new operator private protected public template this "
-    "throw true try typename using virtual".split()
-)
+WORDS = frozenset("""
+    auto break case char const continue default do double else enum extern float for goto if inline int long register
+    restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+    bool catch class delete export false friend mutable namespace new operator private protected public template this
+    throw true try typename using virtual
+""".split())  # fmt: skip  # noqa: SIM905
 """Not usable as a field in C, nor in a header that C++ reads."""
 
 
@@ -74,13 +74,8 @@ def remarked(code: str, text: str, indent: str = "    ") -> str:
 def about(row: Any) -> str:
     """Meaning, unit and range of a field as a comment's words."""
     unit = f" Unit: {row.unit}." if row.unit and row.unit != "1" else ""
-    ranged = row.low is not None and row.high != {"f32": _highest("<f"), "f64": _highest("<d")}.get(row.scalar)
+    ranged = row.low is not None and row.high != FLOAT_LIMITS.get(row.scalar)
     return row.doc + unit + (f" {row.low:g} to {row.high:g}." if ranged else "")
-
-
-def _highest(code: str) -> float:
-    raw = {"<f": b"\xff\xff\x7f\x7f", "<d": b"\xff" * 6 + b"\xef\x7f"}[code]
-    return float(struct.unpack(code, raw)[0])
 
 
 def _leaves(fields: list[Field], structs: dict[str, Any], prefix: str = "") -> Iterator[Row]:
@@ -108,24 +103,11 @@ def rows(payload: dict[str, Any], structs: dict[str, Any]) -> list[Row]:
     return joined
 
 
-def _float32(value: float, up: bool) -> float:
-    """The nearest 32-bit float that is not below (up) or not above the value: comparing with it is comparing exactly."""
-    near = float(struct.unpack("<f", struct.pack("<f", value))[0])
-    if near == value or (near > value) == up:
-        return near
-    bits = struct.unpack("<i", struct.pack("<f", near))[0]
-    bits += 1 if (near > 0) == up else -1
-    return float(struct.unpack("<f", struct.pack("<i", bits))[0])
-
-
-def _literal(value: float, scalar: str, up: bool) -> str:
-    limit = _highest("<" + CODES[scalar])
-    if abs(value) == limit:
+def _literal(value: float, scalar: str) -> str:
+    if abs(value) == FLOAT_LIMITS[scalar]:
         return ("-" if value < 0 else "") + FLOAT_MAX[scalar]
-    if scalar == "f64":
-        return repr(float(value))
-    text = f"{_float32(value, up):.9g}"
-    return (text if "." in text or "e" in text else text + ".0") + "f"
+    text = f"{value:.9g}" if scalar == "f32" else f"{value:.17g}"  # so many digits name one float
+    return (text if "." in text or "e" in text else text + ".0") + ("f" if scalar == "f32" else "")
 
 
 def tests(payload: dict[str, Any]) -> list[str]:
@@ -141,7 +123,7 @@ def tests(payload: dict[str, Any]) -> list[str]:
                 raise SchemaError(f"{payload['name']}.{f.name}: C has no test for a counted array with ranges yet")
             made += [f"{call}(&{name}{f'[{i}]' if f.array else ''})" for i in range(f.length)]
         elif f.scalar in FLOAT_MAX:
-            low, high = _literal(f.low, f.scalar, up=True), _literal(f.high, f.scalar, up=False)
+            low, high = _literal(f.low, f.scalar), _literal(f.high, f.scalar)
             made.append(f"within_{f.scalar}({name if f.array else '&' + name}, {f.length}, {low}, {high})")
         else:
             lowest, highest = INTEGERS[f.scalar]
@@ -159,6 +141,12 @@ def uuid_macro(text: str) -> str:
         return f"0x{text.upper()}u"
     octets = [f"0x{octet:02X}" for octet in reversed(bytes.fromhex(text.replace("-", "")))]
     return "\\\n    " + ", ".join(octets)
+
+
+def each(payloads: Iterable[dict[str, Any]]) -> str:
+    """The body of a macro that hands every name to another one, in lines of at most 116 characters."""
+    lines = textwrap.wrap(" ".join(f"X({snake(payload['name'])})" for payload in payloads), 110)
+    return " \\\n    ".join(lines)
 
 
 def c_view(schema: dict[str, Any]) -> dict[str, Any]:
@@ -179,6 +167,6 @@ def c_view(schema: dict[str, Any]) -> dict[str, Any]:
         "same": [m for m in schema["messages"] if "same_as" in m],
         "rows": lambda payload: rows(payload, structs), "tests": tests, "declaration": declaration, "about": about,
         "comment": comment, "remarked": remarked,
-        "uuid_macro": uuid_macro,
+        "uuid_macro": uuid_macro, "each": each,
         "scalars": {f.scalar for p in [*schema["structs"], *own] for f in p["fields"] if f.checked},
     }  # fmt: skip
