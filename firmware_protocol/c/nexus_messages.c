@@ -206,7 +206,7 @@ static bool valid_force_calibration(const struct nx_force_calibration *m)
            within_f32(m->creep_s, 3, -FLT_MAX, FLT_MAX) &&
            within_f32(&m->tip_mass_kg, 1, 0.0f, 5.0f) &&
            within_f32(m->tip_centre_m, 3, -FLT_MAX, FLT_MAX) &&
-           within_f32(m->axis, 3, -1.00099993f, 1.00099993f) &&
+           within_f32(m->axis, 3, -1.00100005f, 1.00100005f) &&
            within_f32(&m->contact_area_mm2, 1, 0.0f, 100000.0f) &&
            within_f32(&m->contact_radius_mm, 1, 0.0f, 1000.0f) &&
            within_f32(&m->overload_peak_n, 1, -FLT_MAX, FLT_MAX) &&
@@ -376,7 +376,7 @@ bool nx_valid_calibration_record(const struct nx_calibration_record *m)
     return m->record_version >= 1u &&
            m->record_version <= 1u &&
            within_f32(&m->temperature_c, 1, -40.0f, 85.0f) &&
-           within_f32(&m->gravity_m_s2, 1, 9.70000076f, 9.89999962f) &&
+           within_f32(&m->gravity_m_s2, 1, 9.69999981f, 9.89999962f) &&
            valid_force_calibration(&m->force[0]) &&
            valid_force_calibration(&m->force[1]) &&
            valid_sensor_calibration(&m->gyro) &&

@@ -71,7 +71,7 @@ def remarked(code: str, text: str, indent: str = "    ") -> str:
     return line if len(line) <= 120 else f"{comment(text, indent)}\n{indent}{code}"
 
 
-def about(row: Any) -> str:
+def about(row: Field) -> str:
     """Meaning, unit and range of a field as a comment's words."""
     unit = f" Unit: {row.unit}." if row.unit and row.unit != "1" else ""
     ranged = row.low is not None and row.high != FLOAT_LIMITS.get(row.scalar)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from generator import vectors
 from generator.c_code import c_view
 from generator.names import snake
 
@@ -37,6 +38,7 @@ OUTPUTS: dict[Path, Renderer] = {
     HERE / "c/nexus_messages.h": template("nexus_messages.h.j2", c_view),
     HERE / "c/nexus_messages.c": template("nexus_messages.c.j2", c_view),
     HERE / "docs/reference.md": template("reference.md.j2"),
+    HERE / "vectors/vectors.json": vectors.render,
 }
 
 

@@ -92,7 +92,8 @@ def _batch(seq: int, first_index: int, count: int = 10, t0_us: int | None = None
     index = first_index % (1 << 32)
     time = first_index * 1000 if t0_us is None else t0_us
     samples = b"".join((n % 30000).to_bytes(2, "little") for n in range(count))
-    return f"DATA seq {seq}, first_index {index}, count {count}, t0_us {time}", data(seq, 0, count, index, time, samples)
+    what = f"DATA seq {seq}, first_index {index}, count {count}, t0_us {time}"
+    return what, data(seq, 0, count, index, time, samples)
 
 
 def _other(kind: int, seq: int, payload: bytes = b"\xa5\x5a") -> tuple[str, bytes]:
@@ -108,7 +109,7 @@ NOTHING: dict[str, Any] = {
     "unknown_type": 0, "malformed": 0, "undescribed": 0,
     "samples": 0, "samples_lost": 0, "samples_overrun": 0,
 }  # fmt: skip
-"""``received`` to ``restarts`` in stream messages, the next three in messages, the last three in samples of stream 0."""
+"""``received`` to ``restarts`` in stream messages, the next three in messages, the last three in samples."""
 
 Session = tuple[str, list[tuple[str, bytes]], dict[str, Any], list[int], list[int] | None]
 
@@ -127,7 +128,8 @@ def _session_rows() -> list[Session]:
          {"received": 3, "lost": 2, "samples": 30, "samples_lost": 20}, [0, 30, 40], None),
         ("a gap in first_index alone: overrun in the tool", [_batch(0, 0), _batch(1, 25), _batch(2, 35)],
          {"received": 3, "samples": 30, "samples_overrun": 15}, [0, 25, 35], None),
-        ("seq wraps", [_batch(0, 0), _batch(32767, 10), _batch(65534, 20), _batch(65535, 30), _batch(0, 40), _batch(1, 50)],
+        ("seq wraps",
+         [_batch(0, 0), _batch(32767, 10), _batch(65534, 20), _batch(65535, 30), _batch(0, 40), _batch(1, 50)],
          {"received": 6, "lost": 2 * 32766, "samples": 60}, [0, 10, 20, 30, 40, 50], None),
         ("loss over the wrap of seq",
          [_batch(0, 0), _batch(32767, 10), _batch(65533, 20), _batch(2, 80), _batch(3, 90)],
@@ -138,7 +140,8 @@ def _session_rows() -> list[Session]:
         ("first_index wraps", [_batch(0, 0), _batch(2, far), _batch(4, end - 10), _batch(5, end), _batch(6, end + 10)],
          {"received": 5, "lost": 2, "samples": 50, "samples_lost": end - 30},
          [0, far, end - 10, end, end + 10], None),
-        ("a batch over the wrap of first_index", [_batch(0, 0), _batch(2, far), _batch(4, end + 5), _batch(5, end + 15)],
+        ("a batch over the wrap of first_index",
+         [_batch(0, 0), _batch(2, far), _batch(4, end + 5), _batch(5, end + 15)],
          {"received": 4, "lost": 2, "samples": 40, "samples_lost": end - 15}, [0, far, end + 5, end + 15], None),
         ("overrun over the wrap of first_index", [_batch(0, 0), _batch(2, far), _batch(4, end), _batch(5, end + 17)],
          {"received": 4, "lost": 2, "samples": 40, "samples_lost": end - 20, "samples_overrun": 7},

@@ -90,14 +90,14 @@ def rounded(scalar: str, value: float) -> float:
     return float(struct.unpack("<" + CODES[scalar], struct.pack("<" + CODES[scalar], value))[0])
 
 
-def in_range(leaf: Leaf, value: Value) -> bool:
-    """Whether the value is valid: floats are finite, and within the range where there is one."""
+def problem(leaf: Leaf, value: Value) -> str | None:
+    """The place of the first number that is out of range (for a float: or not finite), or ``None``."""
     if leaf.low is None or leaf.high is None:
-        return True
-    low, high = leaf.low, leaf.high
-    if leaf.is_float:  # the limits are those that the field can hold
-        low, high = rounded(leaf.scalar, low), rounded(leaf.scalar, high)
-    return all(low <= number <= high for number in (value if leaf.array else [value]))
+        return None
+    for n, number in enumerate(value if leaf.array else [value]):
+        if not leaf.low <= number <= leaf.high:
+            return f"{leaf.path}[{n}]" if leaf.array else leaf.path
+    return None
 
 
 def request(seq: int, request_id: int, opcode: int, payload: bytes) -> bytes:
