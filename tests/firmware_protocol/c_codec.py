@@ -38,6 +38,9 @@ if str(PROTOCOL) not in sys.path:
 from generator.names import snake  # noqa: E402  (the generator is a program beside the packages)
 from generator.render import SCHEMA  # noqa: E402
 from generator.schema import CODES, load_schema  # noqa: E402
+from generator.wire import Leaf, leaves  # noqa: E402, F401  (for the tests: how a payload is made up)
+
+TOOLS = {"gcc": "C compiler", "clang": "clang", "cppcheck": "cppcheck", "arm-none-eabi-gcc": "compiler for Cortex-M"}
 
 
 def tool(*names: str) -> str:
@@ -45,12 +48,14 @@ def tool(*names: str) -> str:
     for name in names:
         if shutil.which(name):
             return name
-    pytest.skip(f"no {names[0]} here: `./run test --emulated` installs one on Debian")
+    pytest.skip(f"no {TOOLS[names[0]]} here: `./run test --emulated` installs one on Debian")
 
 
 def run(command: Sequence[str | Path], cwd: Path | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
     """One program to its end, its output as text."""
-    return subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True, timeout=100, **more)
+    return subprocess.run(
+        [str(c) for c in command], cwd=cwd, capture_output=True, text=True, timeout=100, check=False, **more
+    )
 
 
 @cache
@@ -138,20 +143,20 @@ def _include() -> str:
     return "\n".join([*made, "static const struct entry entries[] = {", *rows, "};", ""])
 
 
-@cache
-def harness() -> Path:
-    """The harness, built with ASan and UBSan."""
-    compiler = tool("gcc", "clang", "cc")
+def harness(sources: Sequence[Path] = SOURCES, *flags: str) -> Path:
+    """The harness around these sources; built with ASan and UBSan where no other flags are given."""
     folder = Path(_folder().name) / "include"
-    folder.mkdir(exist_ok=True)
-    (folder / "harness_messages.inc").write_text(_include(), encoding="utf-8")
-    flags = ("-std=c11", "-Wall", "-Wextra", "-Werror", *SANITIZED)
-    return build(compiler, [HERE / "c/harness.c", *SOURCES], *flags, includes=[folder])
+    if not folder.exists():
+        folder.mkdir()
+        (folder / "harness_messages.inc").write_text(_include(), encoding="utf-8")
+    warned = ("-std=c11", "-Wall", "-Wextra", "-Werror")
+    return build(tool("gcc", "clang"), [HERE / "c/harness.c", *sources], *(flags or (*warned, *SANITIZED)),
+                 includes=[folder])  # fmt: skip
 
 
-def ask(lines: list[str]) -> list[list[str]]:
+def ask(lines: list[str], program: Path | None = None) -> list[list[str]]:
     """The harness's answers, in words; one process for all of them."""
-    found = run([harness()], input="".join(f"{line}\n" for line in lines))
+    found = run([program or harness()], input="".join(f"{line}\n" for line in lines))
     assert found.returncode == 0, found.stderr[-3000:]
     answers = [line.split() for line in found.stdout.splitlines()]
     assert len(answers) == len(lines)
