@@ -81,6 +81,8 @@ def _range(raw: dict[str, Any], kind: str, scalar: str, where: str) -> tuple[Any
         raise SchemaError(f"{where}: range {given!r} does not fit {scalar}") from None
     if not low <= high:
         raise SchemaError(f"{where}: range {given!r} is empty")
+    if scalar in FLOAT_LIMITS:  # the limits that the field can hold: then every language finds the same
+        low, high = struct.unpack(f"<2{CODES[scalar]}", struct.pack(f"<2{CODES[scalar]}", low, high))
     return low, high
 
 
