@@ -20,7 +20,10 @@ from generator.shapes import check_enum, check_row, check_service, full_uuid
 
 CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i", "i64": "q", "f32": "f", "f64": "d"}
 ENUM_BASES = {"u8": 1 << 8, "u16": 1 << 16, "u32": 1 << 32}
-FLOAT_LIMITS = {"f32": struct.unpack("<f", b"\xff\xff\x7f\x7f")[0], "f64": struct.unpack("<d", b"\xff" * 6 + b"\xef\x7f")[0]}
+FLOAT_LIMITS = {
+    "f32": struct.unpack("<f", b"\xff\xff\x7f\x7f")[0],
+    "f64": struct.unpack("<d", b"\xff" * 6 + b"\xef\x7f")[0],
+}
 TYPE = re.compile(r"^(?P<base>\w+)(\[(?P<length>[1-9]\d{0,3})\])?$")
 DIRECTIONS = {"request": "opcode", "response": "opcode", "stream": "type", "record": None}
 """Direction of a message -> the key that says where it belongs."""
@@ -139,7 +142,9 @@ def _check_all(protocol: dict[str, Any], merged: dict[str, list[Any]]) -> None:
     names: set[str] = set()
     for kind, rows in merged.items():
         for number, raw in enumerate(rows, 1):
-            check_row(kind, raw, raw["name"] if isinstance(raw, dict) and raw.get("name") else f"{kind} number {number}")
+            check_row(
+                kind, raw, raw["name"] if isinstance(raw, dict) and raw.get("name") else f"{kind} number {number}"
+            )
             if raw["name"] in names:
                 raise SchemaError(f"{raw['name']}: two tables share this name")
             names.add(raw["name"])
