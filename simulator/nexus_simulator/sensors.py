@@ -66,6 +66,10 @@ GYRO_FULL_SCALE = math.radians(500.0)
 ACC_LSB = 0.122e-3 * GRAVITY
 """0.122 mg/LSB at +-4 g; m/s^2."""
 ACC_FULL_SCALE = 4.0 * GRAVITY
+GYRO_RANGES = {GYRO_FULL_SCALE * factor: GYRO_LSB * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0)}
+"""125 to 2000 deg/s; full scale -> value of one count, rad/s."""
+ACC_RANGES = {ACC_FULL_SCALE * factor: ACC_LSB * factor for factor in (0.5, 1.0, 2.0, 4.0)}
+"""2 to 16 g; full scale -> value of one count, m/s^2."""
 GYRO_NOISE = math.radians(0.0038)
 """3.8 mdps/sqrt(Hz), rad/s/sqrt(Hz)."""
 ACC_NOISE = 75e-6 * GRAVITY
@@ -163,7 +167,10 @@ class LoadCells:
 class InertialUnit:
     """The gyroscope and accelerometer of one tool."""
 
-    def __init__(self, seed: int, take: int, rate_hz: float) -> None:
+    def __init__(
+        self, seed: int, take: int, rate_hz: float, gyro_lsb: float = GYRO_LSB, acc_lsb: float = ACC_LSB
+    ) -> None:
+        self._gyro_lsb, self._acc_lsb = gyro_lsb, acc_lsb
         unit = np.random.default_rng((seed, 4))
         self.gyro_bias = GYRO_BIAS * unit.standard_normal(3)
         self.acc_bias = ACC_BIAS * unit.standard_normal(3)
@@ -184,7 +191,7 @@ class InertialUnit:
             self._wander = wander[-1]
         gyro = rate @ self.gyro_matrix.T + self.gyro_bias + wander + self._gyro_noise * white[:, :3]
         acc = specific_force @ self.acc_matrix.T + self.acc_bias + self._acc_noise * white[:, 3:6]
-        counts = np.rint(np.hstack([gyro / GYRO_LSB, acc / ACC_LSB]))
+        counts = np.rint(np.hstack([gyro / self._gyro_lsb, acc / self._acc_lsb]))
         return np.clip(counts, -I16_MAX - 1, I16_MAX).astype(np.int16)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nexus_simulator.body import BLOCK_S, Array, Body, Truth, tip_angles
 from nexus_simulator.scripts import Script
-from nexus_simulator.sensors import InertialUnit, LoadCells
+from nexus_simulator.sensors import ACC_LSB, GYRO_LSB, InertialUnit, LoadCells
 
 Counts = npt.NDArray[np.signedinteger]
 
@@ -94,6 +94,10 @@ class BlockTake(ABC):
         self._make_until(until_us)
         return self._buffers[stream].cut(until_us)
 
+    def time_us(self, stream: int, index: int) -> int:
+        """Device time of a sample."""
+        return self._buffers[stream].time_us(index)
+
     def mean_force(self, until_us: int, window_us: int) -> tuple[int, tuple[int, int]]:
         """How many force samples lie in the window that ends at ``until_us``, and their mean counts."""
         self._make_until(until_us)
@@ -125,9 +129,12 @@ class BlockTake(ABC):
 class BodyTake(BlockTake):
     """A person on the tool, following a script."""
 
-    def __init__(self, script: Script, seed: int, take: int, start_us: int, force_hz: float, imu_hz: float) -> None:
+    def __init__(
+        self, script: Script, seed: int, take: int, start_us: int, force_hz: float, imu_hz: float,
+        gyro_lsb: float = GYRO_LSB, acc_lsb: float = ACC_LSB,
+    ) -> None:  # fmt: skip
         super().__init__(start_us, LoadCells(seed, take, force_hz), force_hz, imu_hz, np.int16)
-        self._imu = InertialUnit(seed, take, imu_hz)
+        self._imu = InertialUnit(seed, take, imu_hz, gyro_lsb, acc_lsb)
         self._body = Body(script, seed)
 
     def truth(self, t_us: npt.NDArray[np.int64]) -> Truth:

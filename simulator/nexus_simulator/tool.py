@@ -13,38 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from nexus_simulator.body import Truth
-from nexus_simulator.firmware import CALIBRATION_ID, Departure, Firmware, Identity
+from nexus_simulator.factory import identity_of
+from nexus_simulator.firmware.processor import Firmware
+from nexus_simulator.firmware.session import Departure
 from nexus_simulator.options import Options
 from nexus_simulator.recorded import RecordedTake, load_recording
 from nexus_simulator.scripts import SHUTDOWN_PERCENT, SILENCE_S, script_named
-from nexus_simulator.sensors import (
-    ACC_FULL_SCALE,
-    ACC_LSB,
-    FORCE_CLIP_N,
-    GYRO_FULL_SCALE,
-    GYRO_LSB,
-    NOMINAL_N_PER_COUNT,
-    LoadCells,
-)
 from nexus_simulator.takes import FORCE, IMU, BlockTake, BodyTake
-from nexuslink.protocol.messages import (
-    ChannelGroup,
-    ForceCalibration,
-    Quantity,
-    SampleType,
-    StreamDescriptor,
-    StreamKind,
-)
+from nexuslink.protocol.messages import ErrorCode, StreamDescriptor
 
 TAKES_REMEMBERED = 2
 """Truth is kept for the present take and the one before."""
 CHARGED_IN_TIME_PERCENT = 20.0
 LINGER_US = 200_000
 """After the last sample of a recording the link stays open this long."""
-_NO_GROUP = ChannelGroup(Quantity.NONE, 0, 0.0, 0.0)
-_RECORDED_GYRO_FULL_SCALE = math.radians(2000.0)
-_RECORDED_ACC_FULL_SCALE = 16.0 * 9.80665
-"""Ranges of a recording's unit, not in the file [assumption: the widest usual ones]."""
 
 
 class Tool:
@@ -60,18 +42,8 @@ class Tool:
         self._takes: list[BlockTake] = []
         self._take_count = 0
         self._battery_from = (self._offset_us, options.battery)
-        cells = [
-            ForceCalibration(r.zero_counts, r.gain_n_per_count, r.tip_mass_kg, r.contact_area_mm2, r.axis)
-            for r in LoadCells(options.seed, 0, options.force_rate).records
-        ]
-        identity = Identity(
-            serial_number=f"SIM-{options.seed:05d}",
-            boot_id=int(rng.integers(1, 1 << 32)),
-            streams=self._streams(),
-            cells=(cells[0], cells[1]),
-        )
-        self.identity = identity
-        self.firmware = Firmware(identity, self._begin, self.battery_percent)
+        self.identity = identity_of(options, self._recording, int(rng.integers(1, 1 << 32)))
+        self.firmware = Firmware(self.identity, self._begin, self.battery_percent)
         self._mute = False
         self.ended: str | None = None
         """Why the link ended by itself, one line; None while it has not."""
@@ -142,8 +114,29 @@ class Tool:
         if not self.switched_off:
             self.ended = None
 
+    @property
+    def max_message(self) -> int:
+        """Longest message that the link takes now, bytes."""
+        return self.firmware.max_message
+
+    @max_message.setter
+    def max_message(self, size: int) -> None:
+        self.firmware.max_message = size
+
+    def restart(self) -> None:
+        """The watchdog bites: a warm restart, as the host sees it. Totals of the latest session stay."""
+        self.firmware.restart(ErrorCode.WATCHDOG)
+
+    def jump_clock(self, us: int) -> None:
+        """The clock that the wire shows is set forward or back."""
+        self.firmware.jump_clock(us)
+
     def truth(self, t_us: npt.NDArray[np.int64]) -> Truth:
-        """What really was at these device times, (n,) int64; NaN where no streaming was, or too long ago."""
+        """What really was at these device times, (n,) int64; NaN where no streaming was, or too long ago.
+
+        The times are those of the wire as it shows them now: before a restart or a jump of the clock it was another.
+        """
+        t_us = t_us - self.firmware.shift_us
         force, angle, direction = (np.full((len(t_us), 2), np.nan) for _ in range(3))
         up = np.full((len(t_us), 3), np.nan)
         starts = [take.start_us for take in self._takes] + [np.iinfo(np.int64).max]
@@ -152,10 +145,10 @@ class Tool:
             part = take.truth(t_us[inside])
             force[inside], up[inside] = part.force_n, part.up
             angle[inside], direction[inside] = part.tip_angle_deg, part.tip_direction_deg
-        return Truth(t_us, force, angle, direction, up)
+        return Truth(t_us + self.firmware.shift_us, force, angle, direction, up)
 
-    def _begin(self, t_us: int) -> BlockTake:
-        """A take starts."""
+    def _begin(self, t_us: int, streams: tuple[StreamDescriptor, ...]) -> BlockTake:
+        """A take starts, its sensors configured as described."""
         options = self._options
         self._take_count += 1
         percent = self.battery_percent(t_us)
@@ -164,9 +157,13 @@ class Tool:
         self._battery_from = (t_us, percent)
         take: BlockTake
         if self._recording is not None:
-            take = RecordedTake(self._recording, options.seed, self._take_count, t_us, options.force_rate)
+            take = RecordedTake(self._recording, options.seed, self._take_count, t_us, streams[FORCE].rate_hz)
         else:
-            take = BodyTake(self._script, options.seed, self._take_count, t_us, options.force_rate, options.imu_rate)
+            gyro, acc = streams[IMU].groups
+            take = BodyTake(
+                self._script, options.seed, self._take_count, t_us, streams[FORCE].rate_hz, streams[IMU].rate_hz,
+                gyro.scale, acc.scale,
+            )  # fmt: skip
         self._takes = [*self._takes, take][-TAKES_REMEMBERED:]
         return take
 
@@ -190,23 +187,3 @@ class Tool:
         if self.firmware.streaming and (last_us := self._takes[-1].ends_us) is not None:
             ends.append((last_us + LINGER_US, "the recording has ended"))
         return min(ends, default=None)
-
-    def _streams(self) -> tuple[StreamDescriptor, ...]:
-        force = ChannelGroup(Quantity.FORCE_N, 2, NOMINAL_N_PER_COUNT, FORCE_CLIP_N)
-        recording, options = self._recording, self._options
-        if recording is not None:
-            sample_type, rate_hz = SampleType.I32, recording.rate_hz
-            scales = (recording.gyr_lsb, _RECORDED_GYRO_FULL_SCALE, recording.acc_lsb, _RECORDED_ACC_FULL_SCALE)
-        else:
-            sample_type, rate_hz = SampleType.I16, options.imu_rate
-            scales = (GYRO_LSB, GYRO_FULL_SCALE, ACC_LSB, ACC_FULL_SCALE)
-        imu = (
-            ChannelGroup(Quantity.ANGULAR_RATE_RAD_S, 3, scales[0], scales[1]),
-            ChannelGroup(Quantity.ACCELERATION_M_S2, 3, scales[2], scales[3]),
-        )
-        return (
-            StreamDescriptor(
-                FORCE, StreamKind.FORCE, SampleType.I32, options.force_rate, CALIBRATION_ID, (force, _NO_GROUP)
-            ),
-            StreamDescriptor(IMU, StreamKind.IMU, sample_type, rate_hz, 0, imu),
-        )

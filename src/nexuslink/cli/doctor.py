@@ -83,9 +83,14 @@ def check_device(url: str) -> list[Finding]:
         nexus, trips, seen = asyncio.run(examine())
     except (TransportError, DeviceError, TimeoutError) as error:
         return [Finding("tool", State.MISSING, " ".join(str(error).split()), "mend that, then start doctor again")]
-    firmware = ".".join(map(str, nexus.info.firmware_version))
     mark = " [SIMULATED]" if nexus.simulated else ""
-    rows = [Finding("tool", State.OK, f"{nexus.info.serial_number}{mark}, firmware {firmware}, at {nexus.url}")]
+    rows = [
+        Finding(
+            "tool",
+            State.OK,
+            f"{nexus.info.serial_number}{mark}, firmware {nexus.info.firmware_version}, at {nexus.url}",
+        )
+    ]
     for log in seen.streams:
         wanted, rate = log.descriptor.rate_hz, log.host_rate_hz
         good = abs(rate - wanted) <= 0.02 * wanted

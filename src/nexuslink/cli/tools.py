@@ -47,8 +47,8 @@ def describe(nexus: Nexus) -> dict[str, object]:
     info, fit = nexus.info, nexus.clock_fit
     return {
         "url": nexus.url, "serial_number": info.serial_number, "simulated": nexus.simulated,
-        "firmware": ".".join(map(str, info.firmware_version)),
-        "protocol": f"{info.protocol_major}.{info.protocol_minor}", "boot_id": f"{info.boot_id:08x}",
+        "firmware": info.firmware_version,
+        "protocol": info.protocol_version, "boot_id": f"{info.boot_id:08x}",
         "calibration_id": nexus.calibration.calibration_id, "max_message": info.max_message,
         "round_trip_ms": fit.uncertainty_ns * 2 / 1e6 if fit else math.nan,
         "streams": [

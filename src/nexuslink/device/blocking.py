@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 
 from nexuslink.device.nexus import Nexus
 from nexuslink.protocol.decoder import Batch
-from nexuslink.protocol.messages import CalibrationResponse, InfoResponse, StopReason, TareResponse
+from nexuslink.protocol.description import ToolDescription
+from nexuslink.protocol.messages import CalibrationRecord, StopReason, TareResponse
 from nexuslink.transport.errors import TransportError
 from nexuslink.transport.url import make_transport
 
@@ -37,12 +38,12 @@ class BlockingNexus:
             raise
 
     @property
-    def info(self) -> InfoResponse:
+    def info(self) -> ToolDescription:
         """Identity and streams."""
         return self.nexus.info
 
     @property
-    def calibration(self) -> CalibrationResponse:
+    def calibration(self) -> CalibrationRecord:
         """The record that the tool carries."""
         return self.nexus.calibration
 

@@ -10,7 +10,6 @@ It must never know what the samples mean.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,14 +27,19 @@ from nexuslink.device.errors import (
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.clock import ClockFit, DeviceClock
 from nexuslink.protocol.decoder import Batch, Decoded, Decoder
+from nexuslink.protocol.description import ToolDescription
 from nexuslink.protocol.envelope import Response
 from nexuslink.protocol.exchange import TIMEOUT_NS, Exchange, ExchangeCounts, LinkState
 from nexuslink.protocol.framing import frame
 from nexuslink.protocol.messages import (
+    CALIBRATION_MAX,
+    MAX_STREAMS,
     PROTOCOL_MAJOR,
     PROTOCOL_MINOR,
-    CalibrationResponse,
-    Capability,
+    CalibrationReadRequest,
+    CalibrationReadResponse,
+    CalibrationRecord,
+    DescribeRequest,
     HelloRequest,
     HelloResponse,
     InfoResponse,
@@ -51,6 +55,7 @@ from nexuslink.protocol.messages import (
     TimeSyncRequest,
     TimeSyncResponse,
 )
+from nexuslink.protocol.record import damage
 from nexuslink.transport.base import Transport
 from nexuslink.transport.errors import LinkLostError, TransportError
 from nexuslink.transport.url import make_transport
@@ -104,29 +109,37 @@ class Nexus:
         self._subscriptions: list[_Subscription] = []
         self._next_sync_ns = 0
         self._closing = False
-        self._info: InfoResponse | None = None
-        self._calibration: CalibrationResponse | None = None
+        self._info: ToolDescription | None = None
+        self._record: bytes | None = None
+        self._calibration: CalibrationRecord | None = None
 
     # -- what is known about the tool -----------------------------------------------------------------------------
 
     @property
-    def info(self) -> InfoResponse:
+    def info(self) -> ToolDescription:
         """Identity and streams. Raises `NotNowError` before the handshake."""
         if self._info is None:
             raise NotNowError(f"{self.url}: not connected yet; `async with connect(url)` does it")
         return self._info
 
     @property
-    def calibration(self) -> CalibrationResponse:
+    def calibration(self) -> CalibrationRecord:
         """The record that the tool carries. Raises `NotNowError` before the handshake."""
         if self._calibration is None:
             raise NotNowError(f"{self.url}: not connected yet; `async with connect(url)` does it")
         return self._calibration
 
     @property
+    def calibration_bytes(self) -> bytes:
+        """The same record as it came. Raises `NotNowError` before the handshake."""
+        if self._record is None:
+            raise NotNowError(f"{self.url}: not connected yet; `async with connect(url)` does it")
+        return self._record
+
+    @property
     def simulated(self) -> bool:
         """No hardware behind it."""
-        return bool(self.info.capabilities & Capability.SIMULATED)
+        return self.info.simulated
 
     @property
     def state(self) -> LinkState:
@@ -163,9 +176,8 @@ class Nexus:
             raise
 
     async def _shake_hands(self) -> None:
-        hello = HelloResponse.unpack(
-            await self.request(Opcode.HELLO, HelloRequest(PROTOCOL_MAJOR, PROTOCOL_MINOR).pack())
-        )
+        payload = await self.request(Opcode.HELLO, HelloRequest(PROTOCOL_MAJOR, PROTOCOL_MINOR).pack())
+        hello = HelloResponse.unpack(payload)
         if hello is None:
             raise BadAnswerError(f"{self.url}: the answer to HELLO is too short; is this a Nexus?")
         if hello.protocol_major != PROTOCOL_MAJOR:
@@ -174,17 +186,37 @@ class Nexus:
                 f"{self.url}: {hello.serial_number} speaks protocol {hello.protocol_major}.{hello.protocol_minor}, "
                 f"this program speaks {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}; update {newer}"
             )
-        self._info = InfoResponse.unpack(await self.request(Opcode.INFO))
+        described = await self.request(Opcode.INFO)
+        info = InfoResponse.unpack(described)
+        if info is None or info.stream_count > MAX_STREAMS:
+            raise BadAnswerError(f"{self.url}: the answer to INFO is too short or names too many streams")
+        streams = [
+            await self.request(Opcode.DESCRIBE, DescribeRequest(stream).pack()) for stream in range(info.stream_count)
+        ]
+        self._info = ToolDescription.of(payload, described, streams)
         if self._info is None:
-            raise BadAnswerError(f"{self.url}: the answer to INFO is too short or describes too many streams")
+            raise BadAnswerError(f"{self.url}: an answer to DESCRIBE is too short")
         self.decoder.describe(self._info.streams)
-        record = await self.request(Opcode.CALIBRATION)
-        self._calibration = CalibrationResponse.unpack(record)
-        if self._calibration is None or zlib.crc32(self._calibration.pack()[:-4]) != self._calibration.crc32:
-            self._calibration = None
-            raise BadAnswerError(f"{self.url}: the calibration record is damaged; calibrate the tool again")
+        self._record = await self._read_record()
+        problem = damage(self._record)
+        if problem is not None:
+            raise BadAnswerError(f"{self.url}: the calibration record is damaged, {problem}; calibrate the tool again")
+        self._calibration = CalibrationRecord.unpack(self._record)
         for _ in range(SYNC_EXCHANGES):
             await self.request(Opcode.TIME_SYNC, self._sync_payload())
+
+    async def _read_record(self) -> bytes:
+        record = b""
+        while len(record) <= CALIBRATION_MAX:
+            page = CalibrationReadResponse.unpack(
+                await self.request(Opcode.CALIBRATION_READ, CalibrationReadRequest(len(record)).pack())
+            )
+            if page is None or page.offset != len(record):
+                raise BadAnswerError(f"{self.url}: the answer to CALIBRATION_READ is not what was asked for")
+            record += page.data
+            if not page.data or len(record) >= page.size:
+                break
+        return record
 
     async def close(self) -> None:
         """Stop a running stream, let go of the link. Idempotent, bounded, never raises for a dead link."""

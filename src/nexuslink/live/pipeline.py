@@ -19,10 +19,9 @@ from nexuslink.live.errors import SessionError
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.clock import ClockFit
 from nexuslink.protocol.decoder import Batch, Decoded, Decoder
+from nexuslink.protocol.description import ToolDescription
 from nexuslink.protocol.messages import (
-    CalibrationResponse,
-    Capability,
-    InfoResponse,
+    CalibrationRecord,
     Opcode,
     Quantity,
     Status,
@@ -92,7 +91,7 @@ def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
     return ImuScale(descriptor.rate_hz, gyro.scale, accel.scale)
 
 
-def _calibration(record: CalibrationResponse) -> ToolCalibration:
+def _calibration(record: CalibrationRecord) -> ToolCalibration:
     tips = record.force
     return ToolCalibration(
         calibration_id=record.calibration_id,
@@ -107,7 +106,7 @@ def _calibration(record: CalibrationResponse) -> ToolCalibration:
 class Sensing:
     """Decoded batches to estimates: the streams found by kind, the record applied, tare answers obeyed."""
 
-    def __init__(self, info: InfoResponse, record: CalibrationResponse) -> None:
+    def __init__(self, info: ToolDescription, record: CalibrationRecord) -> None:
         force = next((s for s in info.streams if s.kind == StreamKind.FORCE), None)
         imu = next((s for s in info.streams if s.kind == StreamKind.IMU), None)
         if force is None or imu is None or sum(g.channels for g in force.groups) != 2:
@@ -151,13 +150,13 @@ def _joined(batches: list[Batch]) -> Stream | None:
 class Pipeline:
     """One guided hold: decoded chunks in, updates out."""
 
-    def __init__(self, info: InfoResponse, record: CalibrationResponse, decoder: Decoder, plan: Plan) -> None:
+    def __init__(self, info: ToolDescription, record: CalibrationRecord, decoder: Decoder, plan: Plan) -> None:
         self.plan = plan
         self.engine = HoldEngine(plan)
         self.events: list[HoldEvent] = []
         """Transitions since the start; a hold has few (its phases and zones have hysteresis)."""
         self.sensing = Sensing(info, record)
-        self._simulated = bool(info.capabilities & Capability.SIMULATED)
+        self._simulated = info.simulated
         self._decoder = decoder
         self._coach = Coach(plan)
         self._summary = SummaryBuilder(plan)

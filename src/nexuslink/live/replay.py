@@ -14,7 +14,8 @@ from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import LiveUpdate, Pipeline
 from nexuslink.live.session import EVENT_STOP
 from nexuslink.protocol.decoder import Decoder
-from nexuslink.protocol.messages import CalibrationResponse, InfoResponse
+from nexuslink.protocol.description import ToolDescription
+from nexuslink.protocol.messages import CalibrationRecord
 from nexuslink.recording.messages import EstimateRows
 from nexuslink.recording.reader import SessionReader
 from nexuslink.release.hold import StopReason
@@ -44,7 +45,7 @@ def replay(path: Path, watch: Callable[[LiveUpdate], None] | None = None) -> Rep
     """Run a recorded hold again. Raises `RecordingError` for the file, `SessionError` for what it lacks."""
     reader = SessionReader(path)
     header = reader.header
-    info, record = InfoResponse.unpack(header.info), CalibrationResponse.unpack(header.calibration)
+    info, record = ToolDescription.unpack(header.info), CalibrationRecord.unpack(header.calibration)
     if info is None or record is None:
         raise SessionError(f"{path}: the tool's description in it cannot be read; it was made by another version")
     if header.plan_toml is None:

@@ -74,7 +74,7 @@ def header_for(nexus: Nexus, plan: Plan | None) -> SessionHeader:
     return SessionHeader(
         nexuslink_version=nexuslink.__version__, url=nexus.url, simulated=nexus.simulated,
         framed=nexus.transport.framed, serial_number=info.serial_number, boot_id=info.boot_id,
-        info=info.pack(), calibration=nexus.calibration.pack(),
+        info=info.pack(), calibration=nexus.calibration_bytes,
         plan_toml=plan_text(plan) if plan is not None else None,
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip

@@ -18,26 +18,32 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nexuslink.protocol import dtypes
 from nexuslink.protocol.accounting import Accounting, LinkCounts
 from nexuslink.protocol.envelope import (
-    DATA,
     FIRST_STREAM_TYPE,
-    HEADER,
-    SAMPLE_SIZE,
+    FIRST_VENDOR_TYPE,
     Response,
+    StreamMessage,
     take_response,
-    take_status,
+    take_stream,
 )
 from nexuslink.protocol.framing import CRC_SIZE, Deframer, FrameCounts
-from nexuslink.protocol.messages import MAX_MESSAGE, MessageType, SampleType, StatusMessage, StreamDescriptor
+from nexuslink.protocol.messages import (
+    DATA_HEADER,
+    MAX_MESSAGE,
+    MESSAGE_HEADER,
+    MessageType,
+    StatusMessage,
+    StreamDescriptor,
+)
 
 FEW: Final = 8
 """Up to this many messages the per-message path is the faster one (measured)."""
 _DATA_TYPE: Final = int(MessageType.DATA)
-_VENDOR: Final = 0x80
+_KNOWN_TYPES: Final = frozenset(MessageType) - {MessageType.REQUEST}
 MAX_TIME_US: Final = 0x7FFF_FFFF_FFFF_FFFF
 """Device times are int64 here: 292,000 years."""
-_DTYPE: Final[dict[int, np.dtype[Any]]] = {SampleType.I16: np.dtype("<i2"), SampleType.I32: np.dtype("<i4")}
 Samples = NDArray[Any]
 """int16 or int32, as the stream's descriptor says."""
 
@@ -63,6 +69,8 @@ class Decoded:
     batches: list[Batch] = field(default_factory=list)
     responses: list[Response] = field(default_factory=list)
     statuses: list[StatusMessage] = field(default_factory=list)
+    notices: list[StreamMessage] = field(default_factory=list)
+    """LOG, FAULT and EVENT."""
 
 
 @dataclass(slots=True)
@@ -87,11 +95,11 @@ class _Layout:
 def _layout(descriptor: StreamDescriptor) -> _Layout | None:
     channels = sum(g.channels for g in descriptor.groups)
     rate = descriptor.rate_hz
-    if descriptor.sample_type not in _DTYPE or not channels or not 0.01 <= rate <= 1e6:
+    dtype = dtypes.SAMPLES.get(descriptor.sample_type)
+    if dtype is None or not channels or not 0.01 <= rate <= 1e6:
         return None
-    kind = SampleType(descriptor.sample_type)
     offsets = np.rint(np.arange(256) * (1e6 / rate)).astype(np.int64)
-    return _Layout(_DTYPE[kind], channels, channels * SAMPLE_SIZE[kind], offsets)
+    return _Layout(dtype, channels, channels * dtype.itemsize, offsets)
 
 
 class Decoder:
@@ -128,7 +136,7 @@ class Decoder:
         decoded = Decoded()
         if self._deframer is not None:
             messages = self._deframer.feed(data)
-        elif HEADER.size <= len(data) <= MAX_MESSAGE:
+        elif MESSAGE_HEADER.size <= len(data) <= MAX_MESSAGE:
             self._unframed.good += 1
             messages = [data]
         else:
@@ -148,7 +156,7 @@ class Decoder:
 
     def _few(self, message: bytes, decoded: Decoded) -> None:
         kind = message[0]
-        if kind < FIRST_STREAM_TYPE or kind >= _VENDOR:
+        if kind < FIRST_STREAM_TYPE or kind >= FIRST_VENDOR_TYPE:
             self._other(message, decoded)
             return
         if not self._accounting.sequence(message[2] | message[3] << 8):
@@ -158,16 +166,16 @@ class Decoder:
             return
         if not self._is_data(message):
             return
-        _, _, _, stream, count, first_index, t0_us = DATA.unpack_from(message)
+        _, _, _, stream, count, first_index, t0_us = DATA_HEADER.unpack_from(message)
         layout = self._layouts[stream]
         first = self._accounting.batch(stream, first_index, count)
         t_us = layout.offsets_us[:count] + (t0_us & MAX_TIME_US)
-        raw: Samples = np.ndarray((count, layout.channels), layout.dtype, message, DATA.size)
+        raw: Samples = np.ndarray((count, layout.channels), layout.dtype, message, DATA_HEADER.size)
         decoded.batches.append(Batch(stream, first, t_us, raw))
 
     def _is_data(self, message: bytes) -> bool:
         """A DATA message whose length is what its count says, of a described stream. Else counted."""
-        if len(message) < DATA.size + self._tail:
+        if len(message) < DATA_HEADER.size + self._tail:
             self.counts.malformed += 1
             return False
         layout = self._layouts.get(message[4])
@@ -175,19 +183,21 @@ class Decoder:
             self.counts.undescribed += 1
             return False
         count = message[5]
-        if not count or len(message) != DATA.size + count * layout.row_bytes + self._tail:
+        if not count or len(message) != DATA_HEADER.size + count * layout.row_bytes + self._tail:
             self.counts.malformed += 1
             return False
         return True
 
-    def _other(self, message: bytes, decoded: Decoded) -> None:
-        """Responses and statuses; everything else is counted and skipped, so that newer tools can be read."""
-        body = message[: -self._tail] if self._tail else message
+    def _other(self, whole: bytes, decoded: Decoded) -> None:
+        """Responses and stream messages without samples; what is newer than this program is counted and skipped."""
+        body = whole[: -self._tail] if self._tail else whole
         if (response := take_response(body)) is not None:
             decoded.responses.append(response)
-        elif (status := take_status(body)) is not None:
-            decoded.statuses.append(status)
-        elif body[0] in (MessageType.RESPONSE, MessageType.STATUS):
+        elif isinstance(message := take_stream(body), StatusMessage):
+            decoded.statuses.append(message)
+        elif message is not None:
+            decoded.notices.append(message)
+        elif body[0] in _KNOWN_TYPES:
             self.counts.malformed += 1
         else:
             self.counts.unknown_type += 1
@@ -196,9 +206,9 @@ class Decoder:
 
     def _many(self, messages: list[bytes], decoded: Decoded) -> None:
         first = messages[0]
-        size, stream, count = len(first), first[4] if len(first) > DATA.size else -1, first[5]
+        size, stream, count = len(first), first[4] if len(first) > DATA_HEADER.size else -1, first[5]
         layout = self._layouts.get(stream)
-        regular = layout is not None and count and size == DATA.size + count * layout.row_bytes + self._tail
+        regular = layout is not None and count and size == DATA_HEADER.size + count * layout.row_bytes + self._tail
         if layout is not None and regular and self._deframer is not None and self._deframer.uniform:
             joined = b"".join(messages)
             table = np.frombuffer(joined, self._table(layout, count))
@@ -217,7 +227,7 @@ class Decoder:
         octets = np.frombuffer(b"".join(messages), np.uint8)
         at = np.cumsum(sizes) - sizes
         kinds = octets[at]
-        streamed = (kinds >= FIRST_STREAM_TYPE) & (kinds < _VENDOR)
+        streamed = (kinds >= FIRST_STREAM_TYPE) & (kinds < FIRST_VENDOR_TYPE)
         seq = octets[at + 2] | octets[at + 3].astype(np.uint16) << 8
         forward, lost_at = self._accounting.sequences(seq[streamed])
         if not forward:
@@ -226,7 +236,7 @@ class Decoder:
         data = kinds == _DATA_TYPE
         for place in np.flatnonzero(~data).tolist():
             self._other(messages[place], decoded)
-        short = data & (sizes < DATA.size + self._tail)
+        short = data & (sizes < DATA_HEADER.size + self._tail)
         self.counts.malformed += int(short.sum())
         data &= ~short
         streams, counts = octets[at + 4], octets[at + 5].astype(np.int64)
@@ -237,7 +247,7 @@ class Decoder:
             if layout is None:
                 self.counts.undescribed += int(mine.sum())
                 continue
-            whole = mine & (counts > 0) & (sizes == DATA.size + counts * layout.row_bytes + self._tail)
+            whole = mine & (counts > 0) & (sizes == DATA_HEADER.size + counts * layout.row_bytes + self._tail)
             self.counts.malformed += int(mine.sum() - whole.sum())
             places = np.flatnonzero(whole)
             for same in np.split(places, np.flatnonzero(np.diff(counts[places])) + 1):
@@ -251,9 +261,7 @@ class Decoder:
     def _table(self, layout: _Layout, count: int) -> np.dtype[np.void]:
         """A whole DATA message, framing tail included, as one row."""
         return np.dtype([
-            ("type", "u1"), ("flags", "u1"), ("seq", "<u2"), ("stream", "u1"), ("count", "u1"),
-            ("first_index", "<u4"), ("t0_us", "<u8"), ("samples", layout.dtype, (count, layout.channels)),
-            ("tail", "V", self._tail),
+            *dtypes.DATA_HEADER.descr, ("samples", layout.dtype, (count, layout.channels)), ("tail", "V", self._tail),
         ])  # fmt: skip
 
     def _merge(

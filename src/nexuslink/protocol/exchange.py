@@ -32,13 +32,19 @@ class LinkState(StrEnum):
     STREAMING = "streaming"
 
 
-ANY_TIME: Final = (Opcode.HELLO, Opcode.INFO, Opcode.CALIBRATION, Opcode.TIME_SYNC)
+ANY_TIME: Final = (
+    Opcode.INFO, Opcode.DESCRIBE, Opcode.CALIBRATION_READ, Opcode.TIME_SYNC, Opcode.TOTALS, Opcode.UNLOCK,
+    Opcode.CALIBRATION_WRITE, Opcode.HAPTIC, Opcode.LIGHT, Opcode.ERRORS, Opcode.LOG_LEVEL, Opcode.RESET,
+)  # fmt: skip
+"""Change nothing about how far the connection has come."""
+AT_REST: Final = (Opcode.START, Opcode.CONFIGURE, Opcode.CALIBRATION_COMMIT, Opcode.SELF_TEST)
+"""Not while streaming."""
 TRANSITIONS: Final[dict[tuple[LinkState, Opcode], LinkState]] = {
     (LinkState.OPEN, Opcode.HELLO): LinkState.GREETED,
     (LinkState.GREETED, Opcode.HELLO): LinkState.GREETED,
+    **{(LinkState.GREETED, opcode): LinkState.GREETED for opcode in ANY_TIME},
     (LinkState.GREETED, Opcode.INFO): LinkState.READY,
-    (LinkState.GREETED, Opcode.TIME_SYNC): LinkState.GREETED,
-    **{(LinkState.READY, opcode): LinkState.READY for opcode in ANY_TIME},
+    **{(LinkState.READY, opcode): LinkState.READY for opcode in (*ANY_TIME, *AT_REST)},
     (LinkState.READY, Opcode.START): LinkState.STREAMING,
     (LinkState.READY, Opcode.STOP): LinkState.READY,
     **{(LinkState.STREAMING, opcode): LinkState.STREAMING for opcode in ANY_TIME},

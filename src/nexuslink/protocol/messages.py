@@ -3,7 +3,7 @@
 Between a Core Nexus tool and its host. Protocol 1.0, little-endian.
 Enumerated fields are plain ``int``: a value of a newer minor version must survive decoding.
 ``unpack`` never raises: it returns ``None`` where the bytes are too short or a count is out of range, and
-ignores bytes after what it knows.
+ignores bytes after what it knows. ``problem`` names the first field out of its range, in words.
 """
 
 from __future__ import annotations
@@ -15,20 +15,92 @@ from typing import Any
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 0
-SCHEMA_HASH = 0x09465DF59BCDBC2E
+SCHEMA_HASH = 0x88CED4EFF1C438AA
 """First 64 bits (little-endian) of the schema's SHA-256."""
+
 MAX_MESSAGE = 244
 """Longest message on any carrier: what fits one BLE notification at an ATT MTU of 247. Unit: bytes."""
+
+MIN_LINK_MESSAGE = 64
+"""A link that carries less (an ATT MTU under 67) is answered with LINK_TOO_SMALL, whatever is asked. Unit: bytes."""
+
 MAX_STREAMS = 4
-"""Most streams that one INFO response describes. Unit: streams."""
+"""Most streams that a tool has; they are numbered from 0. Unit: streams."""
+
+MAX_PENDING = 4
+"""Most requests that a host has open at once; a tool remembers as many responses for retries. Unit: requests."""
+
 BATCH_FLUSH_US = 30000
 """A tool sends a started batch at the latest this long after its first sample. Unit: us."""
+
 STATUS_PERIOD_US = 1000000
 """How often a streaming tool sends STATUS. Unit: us."""
 
+CALIBRATION_MAX = 1024
+"""Longest calibration record that a tool must be able to keep. Unit: bytes."""
+
+UNLOCK_S = 300
+"""How long UNLOCK allows calibration writes. Unit: s."""
+
+UNLOCK_TRIES = 5
+"""Wrong codes after which UNLOCK is refused until the tool restarts. Unit: tries."""
+
+RESET_MAGIC = 1413829458
+"""What a RESET request must carry: 'RSET' as bytes on the wire. Unit: 1."""
+
+MAX_CREEP_TERMS = 3
+"""Exponentials of one load cell's creep. Unit: terms."""
+
+MESSAGE_HEADER = Struct("<BBH")
+"""The first four bytes of every message. type, flags, seq."""
+
+REQUEST_HEADER = Struct("<BBHHBB")
+"""Begins a REQUEST; its payload follows. type, flags, seq, request_id, opcode, reserved."""
+
+RESPONSE_HEADER = Struct("<BBHHBB")
+"""Begins a RESPONSE; its payload follows. type, flags, seq, request_id, opcode, status."""
+
+DATA_HEADER = Struct("<BBHBBIQ")
+"""Begins a DATA message; `count` samples follow, channel by channel, without padding. type, flags, seq, stream, count, first_index, t0_us."""
+
+NEXUS_SERVICE_UUID = "4e580001-5d2b-4c3a-9b1e-6b8f2a7c90d4"
+"""The protocol. Advertised; its service data hold the serial number in ASCII."""
+NEXUS_STREAM_UUID = "4e580002-5d2b-4c3a-9b1e-6b8f2a7c90d4"
+"""notify. DATA, STATUS, LOG, FAULT and EVENT, a message a notification."""
+NEXUS_CONTROL_UUID = "4e580003-5d2b-4c3a-9b1e-6b8f2a7c90d4"
+"""write, notify. REQUEST in, RESPONSE out, a message each."""
+
+GENERIC_ATTRIBUTE_SERVICE_UUID = "00001801-0000-1000-8000-00805f9b34fb"
+"""So that a later table can be announced to hosts that have cached this one."""
+SERVICE_CHANGED_UUID = "00002a05-0000-1000-8000-00805f9b34fb"
+"""indicate. Which handles have changed."""
+
+DEVICE_INFORMATION_SERVICE_UUID = "0000180a-0000-1000-8000-00805f9b34fb"
+"""Who made what, readable by any host."""
+MANUFACTURER_NAME_UUID = "00002a29-0000-1000-8000-00805f9b34fb"
+"""read. Text."""
+MODEL_NUMBER_UUID = "00002a24-0000-1000-8000-00805f9b34fb"
+"""read. As in INFO."""
+SERIAL_NUMBER_UUID = "00002a25-0000-1000-8000-00805f9b34fb"
+"""read. As in HELLO."""
+FIRMWARE_REVISION_UUID = "00002a26-0000-1000-8000-00805f9b34fb"
+"""read. As in INFO, with dots."""
+HARDWARE_REVISION_UUID = "00002a27-0000-1000-8000-00805f9b34fb"
+"""read. As in INFO, with dots."""
+
+BATTERY_SERVICE_UUID = "0000180f-0000-1000-8000-00805f9b34fb"
+"""Charge, readable by any host."""
+BATTERY_LEVEL_UUID = "00002a19-0000-1000-8000-00805f9b34fb"
+"""read, notify. Percent, one byte."""
+
+SMP_SERVICE_UUID = "8d53dc1d-1db7-4cd3-868b-8a527460aa84"
+"""Firmware update by MCUmgr; see its own specification."""
+SMP_CHARACTERISTIC_UUID = "da2e7828-fbce-4e01-ae9e-261174997c48"
+"""write-without-response, notify. SMP frames."""
+
 
 class MessageType(IntEnum):
-    """First byte of every message. 0x01-0x0F control, 0x10-0x7F stream (one shared sequence), 0x80-0xFF for vendors."""
+    """First byte of every message."""
 
     REQUEST = 1
     """Host to tool: do or tell something."""
@@ -38,42 +110,84 @@ class MessageType(IntEnum):
     """A batch of samples of one stream."""
     STATUS = 17
     """The tool's health, once a second while streaming."""
+    LOG = 18
+    """One line of the firmware's log, while streaming."""
+    FAULT = 19
+    """An error as it happens, while streaming; ERRORS reads all of them."""
+    EVENT = 20
+    """Something that the person did with the tool, while streaming."""
 
 
 class Opcode(IntEnum):
-    """What a request asks. 0x80-0xFF for vendors."""
+    """What a request asks."""
 
     HELLO = 1
-    """Who is there, and which protocol does it speak?"""
+    """Who is there, and which protocol does it speak? Ends a running stream, forgets remembered responses and locks again."""
     INFO = 2
-    """Identity, capabilities and stream descriptors."""
-    CALIBRATION = 3
-    """The calibration record that the tool carries."""
+    """Identity of hardware and firmware, capabilities, number of streams."""
+    DESCRIBE = 3
+    """What one stream carries."""
     TIME_SYNC = 4
     """Four time stamps that relate the two clocks."""
     START = 5
     """Begin streaming; sequence numbers and sample indexes begin at zero."""
     STOP = 6
-    """End streaming, with the reason, so that the tool can show it."""
+    """End streaming, with the reason, so that the tool can show it. What is queued leaves before the response."""
     TARE = 7
     """Mean of the latest raw force counts, taken unloaded."""
+    TOTALS = 8
+    """What the present or the latest session has made and sent; kept over a warm restart."""
+    CONFIGURE = 9
+    """Rate, ranges and channels of one stream; not while streaming."""
+    CALIBRATION_READ = 10
+    """A piece of the calibration record that the tool carries."""
+    UNLOCK = 11
+    """Allow calibration writes for UNLOCK_S with the code from inside the tool's base."""
+    CALIBRATION_WRITE = 12
+    """A piece of a new calibration record, kept aside until CALIBRATION_COMMIT."""
+    CALIBRATION_COMMIT = 13
+    """Check the record kept aside and make it the tool's own; not while streaming."""
+    HAPTIC = 14
+    """Let the tool be felt."""
+    LIGHT = 15
+    """Let the tool be seen."""
+    SELF_TEST = 16
+    """Test the hardware; not while streaming."""
+    ERRORS = 17
+    """The error reports that the tool keeps, oldest first."""
+    LOG_LEVEL = 18
+    """From which level on LOG messages are sent; OFF after a start."""
+    RESET = 19
+    """Answer, then restart with a new boot id."""
 
 
 class Status(IntEnum):
-    """How a request ended."""
+    """How a request ended. Only OK carries a payload (UNSUPPORTED_VERSION carries that of HELLO)."""
 
     OK = 0
     """Done."""
     UNKNOWN_OPCODE = 1
     """This tool does not know the opcode."""
     BAD_REQUEST = 2
-    """The payload is too short or a value is out of range."""
+    """The payload is too short, or a count in it does not fit its length."""
     BAD_STATE = 3
     """Not possible now, for example TARE before START."""
     UNSUPPORTED_VERSION = 4
     """The host speaks another major version."""
     FAILED = 5
     """The tool tried and could not."""
+    OUT_OF_RANGE = 6
+    """A value is outside what this tool can do."""
+    NOT_AUTHORISED = 7
+    """UNLOCK first, or the code is wrong."""
+    BUSY = 8
+    """More than MAX_PENDING requests are open: ask again later."""
+    LINK_TOO_SMALL = 9
+    """The link carries less than MIN_LINK_MESSAGE; let it negotiate a larger MTU."""
+    BAD_CRC = 10
+    """The calibration record's check does not fit its bytes."""
+    UNSUPPORTED = 11
+    """The opcode is known, this tool has no such part."""
 
 
 class StreamKind(IntEnum):
@@ -121,12 +235,127 @@ class StopReason(IntEnum):
 
 
 class Capability(IntFlag):
-    """Bits of INFO.capabilities."""
+    """Bits of INFO.capabilities: what this tool can do beyond streaming."""
 
     SIMULATED = 1
     """No hardware: every view and file must say so."""
     TARE = 2
     """Answers TARE."""
+    CONFIGURE = 4
+    """Answers CONFIGURE."""
+    CALIBRATION_WRITE = 8
+    """Answers UNLOCK, CALIBRATION_WRITE and CALIBRATION_COMMIT."""
+    HAPTIC = 16
+    """Has a motor: answers HAPTIC."""
+    LIGHT = 32
+    """Has a light: answers LIGHT."""
+    SELF_TEST = 64
+    """Answers SELF_TEST."""
+    ERRORS = 128
+    """Keeps error reports: answers ERRORS, sends FAULT."""
+    LOG = 256
+    """Answers LOG_LEVEL, sends LOG."""
+    EVENTS = 512
+    """Sends EVENT."""
+    RESET = 1024
+    """Answers RESET."""
+
+
+class LogLevel(IntEnum):
+    """How grave a line of the log is."""
+
+    DEBUG = 10
+    """For whoever writes the firmware."""
+    INFO = 20
+    """What it does."""
+    WARNING = 30
+    """It goes on, but somebody should know."""
+    ERROR = 40
+    """Something failed; an error report says it as well."""
+    OFF = 255
+    """As a level to ask for: no LOG messages."""
+
+
+class ErrorCode(IntEnum):
+    """What went wrong in the tool."""
+
+    WATCHDOG = 1
+    """The watchdog restarted the tool; detail is the reset cause register."""
+    QUEUE_OVERFLOW = 2
+    """Stream messages were dropped because the link took none; detail is how many."""
+    SAMPLE_LATE = 3
+    """A sample was taken late; detail is the delay in microseconds."""
+    FORCE_SENSOR = 4
+    """The force converter does not answer; detail is the tip."""
+    IMU_SENSOR = 5
+    """The inertial unit does not answer."""
+    CALIBRATION_LOST = 6
+    """The calibration kept in the tool is damaged; the nominal one is in use."""
+    BATTERY_LOW = 7
+    """The tool will switch itself off soon; detail is the charge in percent."""
+    OVERLOAD = 8
+    """A load cell was loaded beyond its range; detail is the tip."""
+
+
+class EventKind(IntEnum):
+    """What the person did with the tool."""
+
+    BUTTON = 1
+    """The button was pressed; value is how long, in milliseconds."""
+    TAP = 2
+    """The base was tapped; value is the peak in mg."""
+
+
+class HapticPattern(IntEnum):
+    """How the tool is felt."""
+
+    OFF = 0
+    """Still."""
+    TICK = 1
+    """One short tick."""
+    PULSE = 2
+    """On and off, evenly."""
+    STEADY = 3
+    """On for the whole time."""
+
+
+class LightPattern(IntEnum):
+    """How the tool is seen."""
+
+    OFF = 0
+    """Dark."""
+    STEADY = 1
+    """On."""
+    BLINK = 2
+    """On and off, evenly."""
+    BREATHE = 3
+    """Brighter and darker at the pace of calm breathing."""
+
+
+class SelfTest(IntFlag):
+    """Tests that a tool can run on itself."""
+
+    FORCE_SENSOR = 1
+    """The converters answer and are not stuck."""
+    IMU = 2
+    """The inertial unit's own test."""
+    MEMORY = 4
+    """Check of the program memory."""
+    CALIBRATION = 8
+    """Check of the calibration record."""
+    BATTERY = 16
+    """The charge suffices for half an hour."""
+
+
+class CalibrationMethod(IntEnum):
+    """Where a calibration record comes from."""
+
+    NOMINAL = 0
+    """From the data sheets: nothing was measured."""
+    FACTORY = 1
+    """On a bench, against a reference."""
+    WEIGHTS = 2
+    """In the user's hands, with known weights."""
 
 
 def _text(raw: bytes) -> str:
@@ -134,7 +363,214 @@ def _text(raw: bytes) -> str:
     return "".join(chr(b) if 0x20 <= b < 0x7F else "?" for b in raw.split(b"\0", 1)[0])
 
 
-_CHANNELGROUP = Struct("<BBdf")
+def _outside(name: str, value: float, low: float, high: float, unit: str) -> str | None:
+    """A sentence where a value is not within its range; NaN never is."""
+    return None if low <= value <= high else f"{name} is {value:g}{unit}, allowed is {low:g} to {high:g}"
+
+
+def _within(name: str, problem: str | None) -> str | None:
+    return None if problem is None else f"{name}.{problem}"
+
+
+_FORCE_CALIBRATION = Struct("<idfffffffffffffffffffffHfffffffff")
+
+
+@dataclass(frozen=True, slots=True)
+class ForceCalibration:
+    """One tip: its load cell and its geometry. With x = (counts - zero_counts) * gain_n_per_count at the reference temperature, force = x + quadratic_per_n * x^2 + cubic_per_n2 * x^3. 134 bytes."""
+
+    zero_counts: int
+    """Reading with nothing on the cell, not even the tip. Unit: counts."""
+    gain_n_per_count: float
+    """Newtons per count. Unit: N/count."""
+    quadratic_per_n: float
+    """Second-order term of the curve. Unit: 1/N."""
+    cubic_per_n2: float
+    """Third-order term of the curve. Unit: 1/N2."""
+    zero_n_per_k: float
+    """Shift of the zero with temperature. Unit: N/K."""
+    gain_per_k: float
+    """Relative change of the gain with temperature. Unit: 1/K."""
+    cross_talk: float
+    """Share of the other tip's force that this cell reads. Unit: 1."""
+    creep_share: tuple[float, ...]
+    """Creep after a long time as a share of the force, per exponential; 0 = not used. Unit: 1."""
+    creep_s: tuple[float, ...]
+    """Time constants of the exponentials. Unit: s."""
+    tip_mass_kg: float
+    """Mass that the cell carries when the tip points up. Unit: kg."""
+    tip_centre_m: tuple[float, ...]
+    """Centre of that mass in the IMU frame. Unit: m."""
+    axis: tuple[float, ...]
+    """Unit vector out of the tip, in the IMU frame (z out of the base, x to the mark)."""
+    contact_area_mm2: float
+    """Largest contact area, for pressure; 0 = unknown. Unit: mm2."""
+    contact_radius_mm: float
+    """Radius of the rounded tip; 0 = flat or unknown. Unit: mm."""
+    overload_peak_n: float
+    """Highest force that the cell has ever borne; 0 = unknown. Unit: N."""
+    overload_count: int
+    """How often it was beyond its range."""
+    u_zero_n: float
+    """Of the zero. Unit: N."""
+    u_gain: float
+    """Of the gain, relative. Unit: 1."""
+    u_curve_n: float
+    """Of the curve, at worst within the range. Unit: N."""
+    u_zero_n_per_k: float
+    """Of the zero's slope. Unit: N/K."""
+    u_gain_per_k: float
+    """Of the gain's slope. Unit: 1/K."""
+    u_cross_talk: float
+    """Of the cross-talk. Unit: 1."""
+    u_creep_share: float
+    """Of the creep that remains when it is taken out. Unit: 1."""
+    u_tip_mass_kg: float
+    """Of the tip's mass. Unit: kg."""
+    u_area: float
+    """Of the contact area, relative. Unit: 1."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.zero_counts,
+            self.gain_n_per_count,
+            self.quadratic_per_n,
+            self.cubic_per_n2,
+            self.zero_n_per_k,
+            self.gain_per_k,
+            self.cross_talk,
+            *self.creep_share,
+            *self.creep_s,
+            self.tip_mass_kg,
+            *self.tip_centre_m,
+            *self.axis,
+            self.contact_area_mm2,
+            self.contact_radius_mm,
+            self.overload_peak_n,
+            self.overload_count,
+            self.u_zero_n,
+            self.u_gain,
+            self.u_curve_n,
+            self.u_zero_n_per_k,
+            self.u_gain_per_k,
+            self.u_cross_talk,
+            self.u_creep_share,
+            self.u_tip_mass_kg,
+            self.u_area,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> ForceCalibration:
+        """Made from flat values, in wire order."""
+        return cls(
+            zero_counts=values[0],
+            gain_n_per_count=values[1],
+            quadratic_per_n=values[2],
+            cubic_per_n2=values[3],
+            zero_n_per_k=values[4],
+            gain_per_k=values[5],
+            cross_talk=values[6],
+            creep_share=values[7 : 10],
+            creep_s=values[10 : 13],
+            tip_mass_kg=values[13],
+            tip_centre_m=values[14 : 17],
+            axis=values[17 : 20],
+            contact_area_mm2=values[20],
+            contact_radius_mm=values[21],
+            overload_peak_n=values[22],
+            overload_count=values[23],
+            u_zero_n=values[24],
+            u_gain=values[25],
+            u_curve_n=values[26],
+            u_zero_n_per_k=values[27],
+            u_gain_per_k=values[28],
+            u_cross_talk=values[29],
+            u_creep_share=values[30],
+            u_tip_mass_kg=values[31],
+            u_area=values[32],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("gain_n_per_count", self.gain_n_per_count, -1.0, 1.0, " N/count")
+            or _outside("quadratic_per_n", self.quadratic_per_n, -3.4028234663852886e+38, 3.4028234663852886e+38, " 1/N")
+            or _outside("cubic_per_n2", self.cubic_per_n2, -3.4028234663852886e+38, 3.4028234663852886e+38, " 1/N2")
+            or _outside("zero_n_per_k", self.zero_n_per_k, -3.4028234663852886e+38, 3.4028234663852886e+38, " N/K")
+            or _outside("gain_per_k", self.gain_per_k, -3.4028234663852886e+38, 3.4028234663852886e+38, " 1/K")
+            or _outside("cross_talk", self.cross_talk, -0.5, 0.5, "")
+            or next((text for i, item in enumerate(self.creep_share) if (text := _outside(f"creep_share[{i}]", item, -3.4028234663852886e+38, 3.4028234663852886e+38, ""))), None)
+            or next((text for i, item in enumerate(self.creep_s) if (text := _outside(f"creep_s[{i}]", item, -3.4028234663852886e+38, 3.4028234663852886e+38, " s"))), None)
+            or _outside("tip_mass_kg", self.tip_mass_kg, 0.0, 5.0, " kg")
+            or next((text for i, item in enumerate(self.tip_centre_m) if (text := _outside(f"tip_centre_m[{i}]", item, -3.4028234663852886e+38, 3.4028234663852886e+38, " m"))), None)
+            or next((text for i, item in enumerate(self.axis) if (text := _outside(f"axis[{i}]", item, -1.001, 1.001, ""))), None)
+            or _outside("contact_area_mm2", self.contact_area_mm2, 0.0, 100000.0, " mm2")
+            or _outside("contact_radius_mm", self.contact_radius_mm, 0.0, 1000.0, " mm")
+            or _outside("overload_peak_n", self.overload_peak_n, -3.4028234663852886e+38, 3.4028234663852886e+38, " N")
+            or _outside("u_zero_n", self.u_zero_n, -3.4028234663852886e+38, 3.4028234663852886e+38, " N")
+            or _outside("u_gain", self.u_gain, -3.4028234663852886e+38, 3.4028234663852886e+38, "")
+            or _outside("u_curve_n", self.u_curve_n, -3.4028234663852886e+38, 3.4028234663852886e+38, " N")
+            or _outside("u_zero_n_per_k", self.u_zero_n_per_k, -3.4028234663852886e+38, 3.4028234663852886e+38, " N/K")
+            or _outside("u_gain_per_k", self.u_gain_per_k, -3.4028234663852886e+38, 3.4028234663852886e+38, " 1/K")
+            or _outside("u_cross_talk", self.u_cross_talk, -3.4028234663852886e+38, 3.4028234663852886e+38, "")
+            or _outside("u_creep_share", self.u_creep_share, -3.4028234663852886e+38, 3.4028234663852886e+38, "")
+            or _outside("u_tip_mass_kg", self.u_tip_mass_kg, -3.4028234663852886e+38, 3.4028234663852886e+38, " kg")
+            or _outside("u_area", self.u_area, -3.4028234663852886e+38, 3.4028234663852886e+38, "")
+        )
+
+
+_SENSOR_CALIBRATION = Struct("<fffffffffffffffff")
+
+
+@dataclass(frozen=True, slots=True)
+class SensorCalibration:
+    """One three-axis sensor. true = matrix * (measured - bias - bias_per_k * (T - reference)), row by row. 68 bytes."""
+
+    matrix: tuple[float, ...]
+    """Scale and misalignment; the identity where nothing was measured."""
+    bias: tuple[float, ...]
+    """What the sensor reads at zero. Unit: unit of quantity."""
+    bias_per_k: tuple[float, ...]
+    """Its slope. Unit: unit of quantity / K."""
+    u_matrix: float
+    """Of the matrix, the worst element."""
+    u_bias: float
+    """Of the bias, the worst axis. Unit: unit of quantity."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            *self.matrix,
+            *self.bias,
+            *self.bias_per_k,
+            self.u_matrix,
+            self.u_bias,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> SensorCalibration:
+        """Made from flat values, in wire order."""
+        return cls(
+            matrix=values[0 : 9],
+            bias=values[9 : 12],
+            bias_per_k=values[12 : 15],
+            u_matrix=values[15],
+            u_bias=values[16],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            next((text for i, item in enumerate(self.matrix) if (text := _outside(f"matrix[{i}]", item, -2.0, 2.0, ""))), None)
+            or next((text for i, item in enumerate(self.bias) if (text := _outside(f"bias[{i}]", item, -3.4028234663852886e+38, 3.4028234663852886e+38, " unit of quantity"))), None)
+            or next((text for i, item in enumerate(self.bias_per_k) if (text := _outside(f"bias_per_k[{i}]", item, -3.4028234663852886e+38, 3.4028234663852886e+38, " unit of quantity / K"))), None)
+            or _outside("u_matrix", self.u_matrix, -3.4028234663852886e+38, 3.4028234663852886e+38, "")
+            or _outside("u_bias", self.u_bias, -3.4028234663852886e+38, 3.4028234663852886e+38, " unit of quantity")
+        )
+
+
+_CHANNEL_GROUP = Struct("<BBdf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +580,7 @@ class ChannelGroup:
     quantity: int
     """What they measure."""
     channels: int
-    """How many; 0 where the group is not used."""
+    """How many are sent; 0 where the group is not used."""
     scale: float
     """Nominal value of one count. Unit: unit of quantity / count."""
     full_scale: float
@@ -169,92 +605,194 @@ class ChannelGroup:
             full_scale=values[3],
         )
 
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("scale", self.scale, -1.7976931348623157e+308, 1.7976931348623157e+308, " unit of quantity / count")
+            or _outside("full_scale", self.full_scale, -3.4028234663852886e+38, 3.4028234663852886e+38, " unit of quantity")
+        )
 
-_STREAMDESCRIPTOR = Struct("<BBBdIBBdfBBdf")
+
+_SESSION_TOTALS = Struct("<IIIQQQQ")
 
 
 @dataclass(frozen=True, slots=True)
-class StreamDescriptor:
-    """What one stream carries. 43 bytes."""
+class SessionTotals:
+    """What one session, from START to its end, has made. 44 bytes."""
 
-    stream: int
-    """Identifier used in DATA."""
-    kind: int
-    """What it measures."""
-    sample_type: int
-    """Integer type of every channel."""
-    rate_hz: float
-    """Nominal sample rate on the device clock. Unit: Hz."""
+    session: int
+    """Number of the session since the last cold start; 0 = there was none."""
+    sent: int
+    """Stream messages that were given a sequence number and left. Unit: messages."""
+    dropped: int
+    """Stream messages dropped in the tool's queue, without a sequence number. Unit: messages."""
+    samples: tuple[int, ...]
+    """Samples made per stream, sent or dropped. Unit: samples."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.session,
+            self.sent,
+            self.dropped,
+            *self.samples,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> SessionTotals:
+        """Made from flat values, in wire order."""
+        return cls(
+            session=values[0],
+            sent=values[1],
+            dropped=values[2],
+            samples=values[3 : 7],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+
+_ERROR_REPORT = Struct("<QHHi")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReport:
+    """One thing that went wrong. 16 bytes."""
+
+    t_us: int
+    """Device clock when it happened last. Unit: us."""
+    code: int
+    """What."""
+    count: int
+    """How often since the last start; stays at 65535."""
+    detail: int
+    """See the code."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.t_us,
+            self.code,
+            self.count,
+            self.detail,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> ErrorReport:
+        """Made from flat values, in wire order."""
+        return cls(
+            t_us=values[0],
+            code=values[1],
+            count=values[2],
+            detail=values[3],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+
+_CALIBRATION_RECORD = Struct("<HHII16sB32sqqffidfffffffffffffffffffffHfffffffffidfffffffffffffffffffffHfffffffffffffffffffffffffffffffffffffffffff")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRecord:
+    """Everything that turns this tool's counts into units. `size` is that of the whole record, `crc32` covers all bytes after itself (CRC-32 as in zlib). Fields that a newer minor version adds stand at the end."""
+
+    record_version: int
+    """Layout of the record: 1."""
+    size: int
+    """Of the whole record. Unit: bytes."""
+    crc32: int
+    """Check over the bytes from here to the end."""
     calibration_id: int
-    """Record that turns these counts into units; 0 = none."""
-    groups: tuple[ChannelGroup, ...]
-    """Channel groups, in channel order."""
+    """Named by streams and by recordings; never 0."""
+    serial_number: str
+    """Of the tool that it was made for, ASCII, zero padded."""
+    method: int
+    """Where it comes from."""
+    reference: str
+    """Against what, in words: the weights, the bench."""
+    made_unix_s: int
+    """When, seconds since 1970 UTC; 0 = unknown. Unit: s."""
+    valid_until_unix_s: int
+    """When it should be done again; 0 = not said. Unit: s."""
+    temperature_c: float
+    """Reference temperature. Unit: degC."""
+    gravity_m_s2: float
+    """Local gravity where it was made. Unit: m/s2."""
+    force: tuple[ForceCalibration, ...]
+    """Psoas tip, iliacus tip."""
+    gyro: SensorCalibration
+    """The gyroscope. Unit: rad/s."""
+    accelerometer: SensorCalibration
+    """The accelerometer. Unit: m/s2."""
 
     def _values(self) -> tuple[Any, ...]:
         """The fixed fields as flat values, in wire order."""
         return (
-            self.stream,
-            self.kind,
-            self.sample_type,
-            self.rate_hz,
+            self.record_version,
+            self.size,
+            self.crc32,
             self.calibration_id,
-            *(value for item in self.groups for value in item._values()),
+            self.serial_number.encode("ascii", "replace"),
+            self.method,
+            self.reference.encode("ascii", "replace"),
+            self.made_unix_s,
+            self.valid_until_unix_s,
+            self.temperature_c,
+            self.gravity_m_s2,
+            *(value for item in self.force for value in item._values()),
+            *self.gyro._values(),
+            *self.accelerometer._values(),
         )
 
     @classmethod
-    def _take(cls, values: tuple[Any, ...]) -> StreamDescriptor:
+    def _take(cls, values: tuple[Any, ...]) -> CalibrationRecord:
         """Made from flat values, in wire order."""
         return cls(
-            stream=values[0],
-            kind=values[1],
-            sample_type=values[2],
-            rate_hz=values[3],
-            calibration_id=values[4],
-            groups=tuple(ChannelGroup._take(values[i : i + 4]) for i in range(5, 13, 4)),
+            record_version=values[0],
+            size=values[1],
+            crc32=values[2],
+            calibration_id=values[3],
+            serial_number=_text(values[4]),
+            method=values[5],
+            reference=_text(values[6]),
+            made_unix_s=values[7],
+            valid_until_unix_s=values[8],
+            temperature_c=values[9],
+            gravity_m_s2=values[10],
+            force=tuple(ForceCalibration._take(values[i : i + 33]) for i in range(11, 77, 33)),
+            gyro=SensorCalibration._take(values[77 : 94]),
+            accelerometer=SensorCalibration._take(values[94 : 111]),
         )
 
-
-_FORCECALIBRATION = Struct("<idfffff")
-
-
-@dataclass(frozen=True, slots=True)
-class ForceCalibration:
-    """One tip: its load cell and its geometry. 32 bytes."""
-
-    zero_counts: int
-    """Reading with nothing on the cell, not even the tip. Unit: counts."""
-    gain_n_per_count: float
-    """Newtons per count. Unit: N/count."""
-    tip_mass_kg: float
-    """Mass that the cell carries when the tip points up. Unit: kg."""
-    contact_area_mm2: float
-    """Contact area for pressure; 0 = unknown. Unit: mm2."""
-    axis: tuple[float, ...]
-    """Unit vector out of the tip, in the IMU frame (z out of the base, x to the mark)."""
-
-    def _values(self) -> tuple[Any, ...]:
-        """The fixed fields as flat values, in wire order."""
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
         return (
-            self.zero_counts,
-            self.gain_n_per_count,
-            self.tip_mass_kg,
-            self.contact_area_mm2,
-            *self.axis,
+            _outside("record_version", self.record_version, 1, 1, "")
+            or _outside("temperature_c", self.temperature_c, -40.0, 85.0, " degC")
+            or _outside("gravity_m_s2", self.gravity_m_s2, 9.7, 9.9, " m/s2")
+            or next((text for i, item in enumerate(self.force) if (text := _within(f"force[{i}]", item.problem()))), None)
+            or _within("gyro", self.gyro.problem())
+            or _within("accelerometer", self.accelerometer.problem())
         )
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _CALIBRATION_RECORD.pack(*self._values())
 
     @classmethod
-    def _take(cls, values: tuple[Any, ...]) -> ForceCalibration:
-        """Made from flat values, in wire order."""
-        return cls(
-            zero_counts=values[0],
-            gain_n_per_count=values[1],
-            tip_mass_kg=values[2],
-            contact_area_mm2=values[3],
-            axis=values[4 : 7],
-        )
+    def unpack(cls, payload: bytes) -> CalibrationRecord | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 489:
+            return None
+        values = _CALIBRATION_RECORD.unpack_from(payload)
+        return cls._take(values)
 
 
-_HELLOREQUEST = Struct("<BB")
+_HELLO_REQUEST = Struct("<BB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,25 +819,29 @@ class HelloRequest:
             protocol_minor=values[1],
         )
 
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _HELLOREQUEST.pack(*self._values())
+        return _HELLO_REQUEST.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> HelloRequest | None:
         """The payload as a message, or ``None`` where it cannot be one."""
         if len(payload) < 2:
             return None
-        values = _HELLOREQUEST.unpack_from(payload)
+        values = _HELLO_REQUEST.unpack_from(payload)
         return cls._take(values)
 
 
-_HELLORESPONSE = Struct("<BBQI16s")
+_HELLO_RESPONSE = Struct("<BBQI16sIH")
 
 
 @dataclass(frozen=True, slots=True)
 class HelloResponse:
-    """Enough to refuse a tool, or to recognise it."""
+    """Enough to refuse a tool, to recognise it, and to know whether it has changed."""
 
     protocol_major: int
     """Major version that the tool speaks."""
@@ -311,6 +853,10 @@ class HelloResponse:
     """New at every start of the tool."""
     serial_number: str
     """ASCII, zero padded: the tool's identity."""
+    description_crc: int
+    """CRC-32 over the payloads of INFO, of DESCRIBE for every stream, and the calibration record, as they are now: a host that has them under this value need not ask again."""
+    max_message: int
+    """Longest message that the tool sends on this link. Unit: bytes."""
 
     def _values(self) -> tuple[Any, ...]:
         """The fixed fields as flat values, in wire order."""
@@ -320,6 +866,8 @@ class HelloResponse:
             self.schema_hash,
             self.boot_id,
             self.serial_number.encode("ascii", "replace"),
+            self.description_crc,
+            self.max_message,
         )
 
     @classmethod
@@ -331,146 +879,212 @@ class HelloResponse:
             schema_hash=values[2],
             boot_id=values[3],
             serial_number=_text(values[4]),
+            description_crc=values[5],
+            max_message=values[6],
         )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
 
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _HELLORESPONSE.pack(*self._values())
+        return _HELLO_RESPONSE.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> HelloResponse | None:
         """The payload as a message, or ``None`` where it cannot be one."""
-        if len(payload) < 30:
+        if len(payload) < 36:
             return None
-        values = _HELLORESPONSE.unpack_from(payload)
+        values = _HELLO_RESPONSE.unpack_from(payload)
         return cls._take(values)
 
 
-_INFORESPONSE = Struct("<BBQI16sBBBIHB")
+_INFO_RESPONSE = Struct("<BBBBB16sIBIH")
 
 
 @dataclass(frozen=True, slots=True)
 class InfoResponse:
-    """Identity, capabilities, limits and streams."""
+    """What this tool is and can do."""
 
-    protocol_major: int
-    """Major version."""
-    protocol_minor: int
-    """Minor version."""
-    schema_hash: int
-    """As in HELLO."""
-    boot_id: int
-    """As in HELLO."""
-    serial_number: str
-    """As in HELLO."""
     firmware_version: tuple[int, ...]
     """Major, minor, patch."""
+    hardware_version: tuple[int, ...]
+    """Major, minor."""
+    model: str
+    """ASCII, zero padded."""
     capabilities: int
     """Bits of Capability."""
-    max_message: int
-    """Longest message that the tool sends on this link. Unit: bytes."""
     stream_count: int
-    """Descriptors that follow."""
-    streams: tuple[StreamDescriptor, ...]
-    """One per stream."""
+    """Streams that DESCRIBE knows, numbered from 0."""
+    calibration_id: int
+    """Of the record that CALIBRATION_READ gives."""
+    calibration_size: int
+    """Its length. Unit: bytes."""
 
     def _values(self) -> tuple[Any, ...]:
         """The fixed fields as flat values, in wire order."""
         return (
-            self.protocol_major,
-            self.protocol_minor,
-            self.schema_hash,
-            self.boot_id,
-            self.serial_number.encode("ascii", "replace"),
             *self.firmware_version,
+            *self.hardware_version,
+            self.model.encode("ascii", "replace"),
             self.capabilities,
-            self.max_message,
             self.stream_count,
+            self.calibration_id,
+            self.calibration_size,
         )
 
     @classmethod
-    def _take(cls, values: tuple[Any, ...], streams: tuple[StreamDescriptor, ...]) -> InfoResponse:
+    def _take(cls, values: tuple[Any, ...]) -> InfoResponse:
         """Made from flat values, in wire order."""
         return cls(
-            protocol_major=values[0],
-            protocol_minor=values[1],
-            schema_hash=values[2],
-            boot_id=values[3],
-            serial_number=_text(values[4]),
-            firmware_version=values[5 : 8],
-            capabilities=values[8],
-            max_message=values[9],
-            stream_count=values[10],
-            streams=streams,
+            firmware_version=values[0 : 3],
+            hardware_version=values[3 : 5],
+            model=_text(values[5]),
+            capabilities=values[6],
+            stream_count=values[7],
+            calibration_id=values[8],
+            calibration_size=values[9],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("stream_count", self.stream_count, 0, 4, "")
+            or _outside("calibration_size", self.calibration_size, 8, 1024, " bytes")
         )
 
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        tail = b"".join(_STREAMDESCRIPTOR.pack(*item._values()) for item in self.streams)
-        return _INFORESPONSE.pack(*self._values()) + tail
+        return _INFO_RESPONSE.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> InfoResponse | None:
         """The payload as a message, or ``None`` where it cannot be one."""
-        if len(payload) < 40:
+        if len(payload) < 32:
             return None
-        values = _INFORESPONSE.unpack_from(payload)
-        count = values[10]
-        if count > 4 or len(payload) < 40 + count * 43:
-            return None
-        items = (_STREAMDESCRIPTOR.unpack_from(payload, 40 + i * 43) for i in range(count))
-        return cls._take(values, tuple(StreamDescriptor._take(item) for item in items))
+        values = _INFO_RESPONSE.unpack_from(payload)
+        return cls._take(values)
 
 
-_CALIBRATIONRESPONSE = Struct("<HIidfffffidfffffI")
+_DESCRIBE_REQUEST = Struct("<B")
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationResponse:
-    """The calibration record. `crc32` covers the payload's bytes before it (CRC-32 as in zlib)."""
+class DescribeRequest:
+    """Which stream."""
 
-    record_version: int
-    """Layout of the record: 1."""
-    calibration_id: int
-    """Named by streams and by recordings."""
-    force: tuple[ForceCalibration, ...]
-    """Psoas tip, iliacus tip."""
-    crc32: int
-    """Check over the record."""
+    stream: int
+    """Number of the stream."""
 
     def _values(self) -> tuple[Any, ...]:
         """The fixed fields as flat values, in wire order."""
         return (
-            self.record_version,
-            self.calibration_id,
-            *(value for item in self.force for value in item._values()),
-            self.crc32,
+            self.stream,
         )
 
     @classmethod
-    def _take(cls, values: tuple[Any, ...]) -> CalibrationResponse:
+    def _take(cls, values: tuple[Any, ...]) -> DescribeRequest:
         """Made from flat values, in wire order."""
         return cls(
-            record_version=values[0],
-            calibration_id=values[1],
-            force=tuple(ForceCalibration._take(values[i : i + 7]) for i in range(2, 16, 7)),
-            crc32=values[16],
+            stream=values[0],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _DESCRIBE_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> DescribeRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 1:
+            return None
+        values = _DESCRIBE_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_STREAM_DESCRIPTOR = Struct("<BBBdIBBdfBBdfHff")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDescriptor:
+    """What one stream carries, as it is configured now."""
+
+    stream: int
+    """Identifier used in DATA."""
+    kind: int
+    """What it measures."""
+    sample_type: int
+    """Integer type of every channel."""
+    rate_hz: float
+    """Nominal sample rate on the device clock. Unit: Hz."""
+    calibration_id: int
+    """Record that turns these counts into units; 0 = none."""
+    groups: tuple[ChannelGroup, ...]
+    """Channel groups, in channel order."""
+    channel_mask: int
+    """Which of the sensor's channels are sent, bit 0 the first."""
+    rate_min_hz: float
+    """Lowest rate that CONFIGURE takes. Unit: Hz."""
+    rate_max_hz: float
+    """Highest rate that CONFIGURE takes. Unit: Hz."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.stream,
+            self.kind,
+            self.sample_type,
+            self.rate_hz,
+            self.calibration_id,
+            *(value for item in self.groups for value in item._values()),
+            self.channel_mask,
+            self.rate_min_hz,
+            self.rate_max_hz,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> StreamDescriptor:
+        """Made from flat values, in wire order."""
+        return cls(
+            stream=values[0],
+            kind=values[1],
+            sample_type=values[2],
+            rate_hz=values[3],
+            calibration_id=values[4],
+            groups=tuple(ChannelGroup._take(values[i : i + 4]) for i in range(5, 13, 4)),
+            channel_mask=values[13],
+            rate_min_hz=values[14],
+            rate_max_hz=values[15],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("rate_hz", self.rate_hz, -1.7976931348623157e+308, 1.7976931348623157e+308, " Hz")
+            or next((text for i, item in enumerate(self.groups) if (text := _within(f"groups[{i}]", item.problem()))), None)
+            or _outside("rate_min_hz", self.rate_min_hz, -3.4028234663852886e+38, 3.4028234663852886e+38, " Hz")
+            or _outside("rate_max_hz", self.rate_max_hz, -3.4028234663852886e+38, 3.4028234663852886e+38, " Hz")
         )
 
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _CALIBRATIONRESPONSE.pack(*self._values())
+        return _STREAM_DESCRIPTOR.pack(*self._values())
 
     @classmethod
-    def unpack(cls, payload: bytes) -> CalibrationResponse | None:
+    def unpack(cls, payload: bytes) -> StreamDescriptor | None:
         """The payload as a message, or ``None`` where it cannot be one."""
-        if len(payload) < 74:
+        if len(payload) < 53:
             return None
-        values = _CALIBRATIONRESPONSE.unpack_from(payload)
+        values = _STREAM_DESCRIPTOR.unpack_from(payload)
         return cls._take(values)
 
 
-_TIMESYNCREQUEST = Struct("<Q")
+_TIME_SYNC_REQUEST = Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,20 +1107,24 @@ class TimeSyncRequest:
             host_send_ns=values[0],
         )
 
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _TIMESYNCREQUEST.pack(*self._values())
+        return _TIME_SYNC_REQUEST.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> TimeSyncRequest | None:
         """The payload as a message, or ``None`` where it cannot be one."""
         if len(payload) < 8:
             return None
-        values = _TIMESYNCREQUEST.unpack_from(payload)
+        values = _TIME_SYNC_REQUEST.unpack_from(payload)
         return cls._take(values)
 
 
-_TIMESYNCRESPONSE = Struct("<QQQ")
+_TIME_SYNC_RESPONSE = Struct("<QQQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -537,25 +1155,29 @@ class TimeSyncResponse:
             device_send_us=values[2],
         )
 
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _TIMESYNCRESPONSE.pack(*self._values())
+        return _TIME_SYNC_RESPONSE.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> TimeSyncResponse | None:
         """The payload as a message, or ``None`` where it cannot be one."""
         if len(payload) < 24:
             return None
-        values = _TIMESYNCRESPONSE.unpack_from(payload)
+        values = _TIME_SYNC_RESPONSE.unpack_from(payload)
         return cls._take(values)
 
 
-_STARTREQUEST = Struct("<I")
+_START_REQUEST = Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """Which streams to start."""
+    """Which streams to start. Bits of streams that the tool does not have mean nothing; none left is OUT_OF_RANGE."""
 
     stream_mask: int
     """Bit n starts stream n."""
@@ -573,20 +1195,24 @@ class StartRequest:
             stream_mask=values[0],
         )
 
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _STARTREQUEST.pack(*self._values())
+        return _START_REQUEST.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> StartRequest | None:
         """The payload as a message, or ``None`` where it cannot be one."""
         if len(payload) < 4:
             return None
-        values = _STARTREQUEST.unpack_from(payload)
+        values = _START_REQUEST.unpack_from(payload)
         return cls._take(values)
 
 
-_STARTRESPONSE = Struct("<Q")
+_START_RESPONSE = Struct("<QI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -595,11 +1221,14 @@ class StartResponse:
 
     t_us: int
     """Device clock. Unit: us."""
+    session: int
+    """Number of this session, from 1; TOTALS names it too."""
 
     def _values(self) -> tuple[Any, ...]:
         """The fixed fields as flat values, in wire order."""
         return (
             self.t_us,
+            self.session,
         )
 
     @classmethod
@@ -607,22 +1236,27 @@ class StartResponse:
         """Made from flat values, in wire order."""
         return cls(
             t_us=values[0],
+            session=values[1],
         )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
 
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _STARTRESPONSE.pack(*self._values())
+        return _START_RESPONSE.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> StartResponse | None:
         """The payload as a message, or ``None`` where it cannot be one."""
-        if len(payload) < 8:
+        if len(payload) < 12:
             return None
-        values = _STARTRESPONSE.unpack_from(payload)
+        values = _START_RESPONSE.unpack_from(payload)
         return cls._take(values)
 
 
-_STOPREQUEST = Struct("<B")
+_STOP_REQUEST = Struct("<B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -645,33 +1279,40 @@ class StopRequest:
             reason=values[0],
         )
 
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _STOPREQUEST.pack(*self._values())
+        return _STOP_REQUEST.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> StopRequest | None:
         """The payload as a message, or ``None`` where it cannot be one."""
         if len(payload) < 1:
             return None
-        values = _STOPREQUEST.unpack_from(payload)
+        values = _STOP_REQUEST.unpack_from(payload)
         return cls._take(values)
 
 
-_STOPRESPONSE = Struct("<Q")
+_STOP_RESPONSE = Struct("<QIIIQQQQ")
 
 
 @dataclass(frozen=True, slots=True)
 class StopResponse:
-    """When streaming ended."""
+    """When streaming ended, and what the session has made: with it a host knows what was lost at the very end."""
 
     t_us: int
     """Device clock. Unit: us."""
+    totals: SessionTotals
+    """Of the session that ended, or of the latest one."""
 
     def _values(self) -> tuple[Any, ...]:
         """The fixed fields as flat values, in wire order."""
         return (
             self.t_us,
+            *self.totals._values(),
         )
 
     @classmethod
@@ -679,22 +1320,27 @@ class StopResponse:
         """Made from flat values, in wire order."""
         return cls(
             t_us=values[0],
+            totals=SessionTotals._take(values[1 : 8]),
         )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
 
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _STOPRESPONSE.pack(*self._values())
+        return _STOP_RESPONSE.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> StopResponse | None:
         """The payload as a message, or ``None`` where it cannot be one."""
-        if len(payload) < 8:
+        if len(payload) < 52:
             return None
-        values = _STOPRESPONSE.unpack_from(payload)
+        values = _STOP_RESPONSE.unpack_from(payload)
         return cls._take(values)
 
 
-_TAREREQUEST = Struct("<H")
+_TARE_REQUEST = Struct("<H")
 
 
 @dataclass(frozen=True, slots=True)
@@ -717,20 +1363,26 @@ class TareRequest:
             window_ms=values[0],
         )
 
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("window_ms", self.window_ms, 10, 2000, " ms")
+        )
+
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _TAREREQUEST.pack(*self._values())
+        return _TARE_REQUEST.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> TareRequest | None:
         """The payload as a message, or ``None`` where it cannot be one."""
         if len(payload) < 2:
             return None
-        values = _TAREREQUEST.unpack_from(payload)
+        values = _TARE_REQUEST.unpack_from(payload)
         return cls._take(values)
 
 
-_TARERESPONSE = Struct("<QHii")
+_TARE_RESPONSE = Struct("<QHii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -742,7 +1394,7 @@ class TareResponse:
     samples: int
     """How many samples went into the mean."""
     mean_counts: tuple[int, ...]
-    """Psoas tip, iliacus tip. Unit: counts."""
+    """Psoas tip, iliacus tip; the mean rounded to the nearest, halves to even. Unit: counts."""
 
     def _values(self) -> tuple[Any, ...]:
         """The fixed fields as flat values, in wire order."""
@@ -761,25 +1413,935 @@ class TareResponse:
             mean_counts=values[2 : 4],
         )
 
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _TARERESPONSE.pack(*self._values())
+        return _TARE_RESPONSE.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> TareResponse | None:
         """The payload as a message, or ``None`` where it cannot be one."""
         if len(payload) < 18:
             return None
-        values = _TARERESPONSE.unpack_from(payload)
+        values = _TARE_RESPONSE.unpack_from(payload)
         return cls._take(values)
 
 
-_STATUSMESSAGE = Struct("<QBhIIHHI")
+_TOTALS_RESPONSE = Struct("<QBIIIQQQQ")
+
+
+@dataclass(frozen=True, slots=True)
+class TotalsResponse:
+    """The present or the latest session."""
+
+    t_us: int
+    """Device clock. Unit: us."""
+    streaming: int
+    """1 while the session runs."""
+    totals: SessionTotals
+    """So far; kept over a warm restart of the tool."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.t_us,
+            self.streaming,
+            *self.totals._values(),
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> TotalsResponse:
+        """Made from flat values, in wire order."""
+        return cls(
+            t_us=values[0],
+            streaming=values[1],
+            totals=SessionTotals._take(values[2 : 9]),
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("streaming", self.streaming, 0, 1, "")
+        )
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _TOTALS_RESPONSE.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> TotalsResponse | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 53:
+            return None
+        values = _TOTALS_RESPONSE.unpack_from(payload)
+        return cls._take(values)
+
+
+_CONFIGURE_REQUEST = Struct("<BdffH")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureRequest:
+    """How one stream shall be from the next START on. The response is its new descriptor: what the tool really does. Valid until the tool restarts."""
+
+    stream: int
+    """Number of the stream."""
+    rate_hz: float
+    """Wanted rate; 0 leaves it. Unit: Hz."""
+    full_scale: tuple[float, ...]
+    """Wanted range per channel group, the next wider one is taken; 0 leaves it. Unit: unit of quantity."""
+    channel_mask: int
+    """Wanted channels, bit 0 the first; 0 leaves them."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.stream,
+            self.rate_hz,
+            *self.full_scale,
+            self.channel_mask,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> ConfigureRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            stream=values[0],
+            rate_hz=values[1],
+            full_scale=values[2 : 4],
+            channel_mask=values[4],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("rate_hz", self.rate_hz, -1.7976931348623157e+308, 1.7976931348623157e+308, " Hz")
+            or next((text for i, item in enumerate(self.full_scale) if (text := _outside(f"full_scale[{i}]", item, -3.4028234663852886e+38, 3.4028234663852886e+38, " unit of quantity"))), None)
+        )
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _CONFIGURE_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> ConfigureRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 19:
+            return None
+        values = _CONFIGURE_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_CONFIGURE_RESPONSE = Struct("<BBBdIBBdfBBdfHff")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureResponse:
+    """What the stream is now; the same fields as the answer to DESCRIBE."""
+
+    stream: int
+    """Identifier used in DATA."""
+    kind: int
+    """What it measures."""
+    sample_type: int
+    """Integer type of every channel."""
+    rate_hz: float
+    """Nominal sample rate on the device clock. Unit: Hz."""
+    calibration_id: int
+    """Record that turns these counts into units; 0 = none."""
+    groups: tuple[ChannelGroup, ...]
+    """Channel groups, in channel order."""
+    channel_mask: int
+    """Which of the sensor's channels are sent, bit 0 the first."""
+    rate_min_hz: float
+    """Lowest rate that CONFIGURE takes. Unit: Hz."""
+    rate_max_hz: float
+    """Highest rate that CONFIGURE takes. Unit: Hz."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.stream,
+            self.kind,
+            self.sample_type,
+            self.rate_hz,
+            self.calibration_id,
+            *(value for item in self.groups for value in item._values()),
+            self.channel_mask,
+            self.rate_min_hz,
+            self.rate_max_hz,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> ConfigureResponse:
+        """Made from flat values, in wire order."""
+        return cls(
+            stream=values[0],
+            kind=values[1],
+            sample_type=values[2],
+            rate_hz=values[3],
+            calibration_id=values[4],
+            groups=tuple(ChannelGroup._take(values[i : i + 4]) for i in range(5, 13, 4)),
+            channel_mask=values[13],
+            rate_min_hz=values[14],
+            rate_max_hz=values[15],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("rate_hz", self.rate_hz, -1.7976931348623157e+308, 1.7976931348623157e+308, " Hz")
+            or next((text for i, item in enumerate(self.groups) if (text := _within(f"groups[{i}]", item.problem()))), None)
+            or _outside("rate_min_hz", self.rate_min_hz, -3.4028234663852886e+38, 3.4028234663852886e+38, " Hz")
+            or _outside("rate_max_hz", self.rate_max_hz, -3.4028234663852886e+38, 3.4028234663852886e+38, " Hz")
+        )
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _CONFIGURE_RESPONSE.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> ConfigureResponse | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 53:
+            return None
+        values = _CONFIGURE_RESPONSE.unpack_from(payload)
+        return cls._take(values)
+
+
+_CALIBRATION_READ_REQUEST = Struct("<H")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReadRequest:
+    """From where to read."""
+
+    offset: int
+    """From the record's beginning. Unit: bytes."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.offset,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> CalibrationReadRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            offset=values[0],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _CALIBRATION_READ_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> CalibrationReadRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 2:
+            return None
+        values = _CALIBRATION_READ_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_CALIBRATION_READ_RESPONSE = Struct("<HHB")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReadResponse:
+    """As much of the record from there on as the link takes in one message."""
+
+    size: int
+    """Length of the whole record. Unit: bytes."""
+    offset: int
+    """Of the first byte here. Unit: bytes."""
+    count: int
+    """How many follow; 0 at or after the end. Unit: bytes."""
+    data: bytes
+    """The bytes."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.size,
+            self.offset,
+            self.count,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...], data: bytes) -> CalibrationReadResponse:
+        """Made from flat values, in wire order."""
+        return cls(
+            size=values[0],
+            offset=values[1],
+            count=values[2],
+            data=data,
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _CALIBRATION_READ_RESPONSE.pack(*self._values()) + self.data
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> CalibrationReadResponse | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 5:
+            return None
+        values = _CALIBRATION_READ_RESPONSE.unpack_from(payload)
+        count = values[2]
+        if count > 224 or len(payload) < 5 + count * 1:
+            return None
+        return cls._take(values, bytes(payload[5 : 5 + count]))
+
+
+_UNLOCK_REQUEST = Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockRequest:
+    """The code that stands inside the tool's base."""
+
+    code: int
+    """The code."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.code,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> UnlockRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            code=values[0],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _UNLOCK_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> UnlockRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 4:
+            return None
+        values = _UNLOCK_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_UNLOCK_RESPONSE = Struct("<H")
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockResponse:
+    """How long writing is allowed."""
+
+    open_s: int
+    """From now; ends earlier with the connection. Unit: s."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.open_s,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> UnlockResponse:
+        """Made from flat values, in wire order."""
+        return cls(
+            open_s=values[0],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _UNLOCK_RESPONSE.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> UnlockResponse | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 2:
+            return None
+        values = _UNLOCK_RESPONSE.unpack_from(payload)
+        return cls._take(values)
+
+
+_CALIBRATION_WRITE_REQUEST = Struct("<HB")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationWriteRequest:
+    """The next piece of a new record. Offset 0 begins anew; a piece that does not follow the last one is OUT_OF_RANGE."""
+
+    offset: int
+    """Of the first byte here. Unit: bytes."""
+    count: int
+    """How many follow, 1 or more. Unit: bytes."""
+    data: bytes
+    """The bytes."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.offset,
+            self.count,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...], data: bytes) -> CalibrationWriteRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            offset=values[0],
+            count=values[1],
+            data=data,
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _CALIBRATION_WRITE_REQUEST.pack(*self._values()) + self.data
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> CalibrationWriteRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 3:
+            return None
+        values = _CALIBRATION_WRITE_REQUEST.unpack_from(payload)
+        count = values[1]
+        if count > 224 or len(payload) < 3 + count * 1:
+            return None
+        return cls._take(values, bytes(payload[3 : 3 + count]))
+
+
+_CALIBRATION_WRITE_RESPONSE = Struct("<H")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationWriteResponse:
+    """How far the new record has come."""
+
+    received: int
+    """Kept aside so far. Unit: bytes."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.received,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> CalibrationWriteResponse:
+        """Made from flat values, in wire order."""
+        return cls(
+            received=values[0],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _CALIBRATION_WRITE_RESPONSE.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> CalibrationWriteResponse | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 2:
+            return None
+        values = _CALIBRATION_WRITE_RESPONSE.unpack_from(payload)
+        return cls._take(values)
+
+
+_CALIBRATION_COMMIT_REQUEST = Struct("<HI")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationCommitRequest:
+    """Which bytes the tool should have."""
+
+    size: int
+    """Length of the whole record. Unit: bytes."""
+    crc32: int
+    """CRC-32 over all of it."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.size,
+            self.crc32,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> CalibrationCommitRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            size=values[0],
+            crc32=values[1],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _CALIBRATION_COMMIT_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> CalibrationCommitRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 6:
+            return None
+        values = _CALIBRATION_COMMIT_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_CALIBRATION_COMMIT_RESPONSE = Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationCommitResponse:
+    """The record is kept and in use."""
+
+    calibration_id: int
+    """Of the record now in use."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.calibration_id,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> CalibrationCommitResponse:
+        """Made from flat values, in wire order."""
+        return cls(
+            calibration_id=values[0],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _CALIBRATION_COMMIT_RESPONSE.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> CalibrationCommitResponse | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 4:
+            return None
+        values = _CALIBRATION_COMMIT_RESPONSE.unpack_from(payload)
+        return cls._take(values)
+
+
+_HAPTIC_REQUEST = Struct("<BBH")
+
+
+@dataclass(frozen=True, slots=True)
+class HapticRequest:
+    """What shall be felt."""
+
+    pattern: int
+    """How."""
+    strength_percent: int
+    """How strong. Unit: %."""
+    duration_ms: int
+    """How long. Unit: ms."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.pattern,
+            self.strength_percent,
+            self.duration_ms,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> HapticRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            pattern=values[0],
+            strength_percent=values[1],
+            duration_ms=values[2],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("pattern", self.pattern, 0, 3, "")
+            or _outside("strength_percent", self.strength_percent, 0, 100, " %")
+            or _outside("duration_ms", self.duration_ms, 0, 5000, " ms")
+        )
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _HAPTIC_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> HapticRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 4:
+            return None
+        values = _HAPTIC_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_LIGHT_REQUEST = Struct("<BBBBH")
+
+
+@dataclass(frozen=True, slots=True)
+class LightRequest:
+    """What shall be seen."""
+
+    pattern: int
+    """How."""
+    red: int
+    """0 dark to 255 bright."""
+    green: int
+    """0 dark to 255 bright."""
+    blue: int
+    """0 dark to 255 bright."""
+    duration_ms: int
+    """How long; 0 = until the next LIGHT. Unit: ms."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.pattern,
+            self.red,
+            self.green,
+            self.blue,
+            self.duration_ms,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> LightRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            pattern=values[0],
+            red=values[1],
+            green=values[2],
+            blue=values[3],
+            duration_ms=values[4],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("pattern", self.pattern, 0, 3, "")
+        )
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _LIGHT_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> LightRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 6:
+            return None
+        values = _LIGHT_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_SELF_TEST_REQUEST = Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTestRequest:
+    """Which tests to run."""
+
+    tests: int
+    """Bits of SelfTest; those that the tool does not have are not run."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.tests,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> SelfTestRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            tests=values[0],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _SELF_TEST_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> SelfTestRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 4:
+            return None
+        values = _SELF_TEST_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_SELF_TEST_RESPONSE = Struct("<II")
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTestResponse:
+    """What came of it."""
+
+    run: int
+    """Bits of SelfTest that were run."""
+    passed: int
+    """Of these, passed."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.run,
+            self.passed,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> SelfTestResponse:
+        """Made from flat values, in wire order."""
+        return cls(
+            run=values[0],
+            passed=values[1],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _SELF_TEST_RESPONSE.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> SelfTestResponse | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 8:
+            return None
+        values = _SELF_TEST_RESPONSE.unpack_from(payload)
+        return cls._take(values)
+
+
+_ERRORS_REQUEST = Struct("<BB")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorsRequest:
+    """Which reports."""
+
+    first: int
+    """Number of the first one wanted, from 0."""
+    clear: int
+    """1 forgets all reports once the answer is made."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.first,
+            self.clear,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> ErrorsRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            first=values[0],
+            clear=values[1],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("clear", self.clear, 0, 1, "")
+        )
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _ERRORS_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> ErrorsRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 2:
+            return None
+        values = _ERRORS_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_ERRORS_RESPONSE = Struct("<BBB")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorsResponse:
+    """One report for each code that has occurred, oldest first."""
+
+    total: int
+    """Reports that the tool kept when it was asked."""
+    first: int
+    """Number of the first one here."""
+    count: int
+    """How many follow."""
+    reports: tuple[ErrorReport, ...]
+    """The reports."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.total,
+            self.first,
+            self.count,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...], reports: tuple[ErrorReport, ...]) -> ErrorsResponse:
+        """Made from flat values, in wire order."""
+        return cls(
+            total=values[0],
+            first=values[1],
+            count=values[2],
+            reports=reports,
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        tail = b"".join(_ERROR_REPORT.pack(*item._values()) for item in self.reports)
+        return _ERRORS_RESPONSE.pack(*self._values()) + tail
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> ErrorsResponse | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 3:
+            return None
+        values = _ERRORS_RESPONSE.unpack_from(payload)
+        count = values[2]
+        if count > 3 or len(payload) < 3 + count * 16:
+            return None
+        items = (_ERROR_REPORT.unpack_from(payload, 3 + i * 16) for i in range(count))
+        return cls._take(values, tuple(ErrorReport._take(item) for item in items))
+
+
+_LOG_LEVEL_REQUEST = Struct("<B")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLevelRequest:
+    """What to send from now on."""
+
+    level: int
+    """LOG messages of this level and above."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.level,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> LogLevelRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            level=values[0],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _LOG_LEVEL_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> LogLevelRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 1:
+            return None
+        values = _LOG_LEVEL_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_RESET_REQUEST = Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class ResetRequest:
+    """A word that no accident writes."""
+
+    magic: int
+    """RESET_MAGIC; anything else is OUT_OF_RANGE."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.magic,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> ResetRequest:
+        """Made from flat values, in wire order."""
+        return cls(
+            magic=values[0],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _RESET_REQUEST.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> ResetRequest | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 4:
+            return None
+        values = _RESET_REQUEST.unpack_from(payload)
+        return cls._take(values)
+
+
+_STATUS_MESSAGE = Struct("<QBhIIHHIIH")
 
 
 @dataclass(frozen=True, slots=True)
 class StatusMessage:
-    """Health of tool and link, after the common header."""
+    """Health of tool and link."""
 
     t_us: int
     """Device clock. Unit: us."""
@@ -788,7 +2350,7 @@ class StatusMessage:
     temperature_cdeg: int
     """Temperature of the load cells. Unit: 0.01 degC."""
     produced: int
-    """Stream messages made since START, sent or dropped. Unit: messages."""
+    """Stream messages made since START, sent or dropped, this one included. Unit: messages."""
     dropped: int
     """Of these, dropped in the tool's queue. Unit: messages."""
     queue_high_water: int
@@ -797,6 +2359,10 @@ class StatusMessage:
     """What the link carries now. Unit: bytes."""
     interval_us: int
     """Connection interval; 0 on a wire. Unit: us."""
+    bad_frames: int
+    """Frames from the host that could not be read, since the last start. Unit: frames."""
+    errors: int
+    """Error reports that ERRORS would give."""
 
     def _values(self) -> tuple[Any, ...]:
         """The fixed fields as flat values, in wire order."""
@@ -809,6 +2375,8 @@ class StatusMessage:
             self.queue_high_water,
             self.max_message,
             self.interval_us,
+            self.bad_frames,
+            self.errors,
         )
 
     @classmethod
@@ -823,16 +2391,166 @@ class StatusMessage:
             queue_high_water=values[5],
             max_message=values[6],
             interval_us=values[7],
+            bad_frames=values[8],
+            errors=values[9],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return (
+            _outside("battery_percent", self.battery_percent, 0, 100, " %")
         )
 
     def pack(self) -> bytes:
         """The payload's bytes, without any header."""
-        return _STATUSMESSAGE.pack(*self._values())
+        return _STATUS_MESSAGE.pack(*self._values())
 
     @classmethod
     def unpack(cls, payload: bytes) -> StatusMessage | None:
         """The payload as a message, or ``None`` where it cannot be one."""
-        if len(payload) < 27:
+        if len(payload) < 33:
             return None
-        values = _STATUSMESSAGE.unpack_from(payload)
+        values = _STATUS_MESSAGE.unpack_from(payload)
+        return cls._take(values)
+
+
+_LOG_MESSAGE = Struct("<QBB")
+
+
+@dataclass(frozen=True, slots=True)
+class LogMessage:
+    """One line of the firmware's log."""
+
+    t_us: int
+    """Device clock. Unit: us."""
+    level: int
+    """How grave."""
+    length: int
+    """Of the text. Unit: bytes."""
+    text: bytes
+    """UTF-8, without an end mark."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.t_us,
+            self.level,
+            self.length,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...], text: bytes) -> LogMessage:
+        """Made from flat values, in wire order."""
+        return cls(
+            t_us=values[0],
+            level=values[1],
+            length=values[2],
+            text=text,
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _LOG_MESSAGE.pack(*self._values()) + self.text
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> LogMessage | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 10:
+            return None
+        values = _LOG_MESSAGE.unpack_from(payload)
+        count = values[2]
+        if count > 120 or len(payload) < 10 + count * 1:
+            return None
+        return cls._take(values, bytes(payload[10 : 10 + count]))
+
+
+_FAULT_MESSAGE = Struct("<QHHi")
+
+
+@dataclass(frozen=True, slots=True)
+class FaultMessage:
+    """An error as it happens."""
+
+    report: ErrorReport
+    """As ERRORS would give it."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            *self.report._values(),
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> FaultMessage:
+        """Made from flat values, in wire order."""
+        return cls(
+            report=ErrorReport._take(values[0 : 4]),
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _FAULT_MESSAGE.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> FaultMessage | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 16:
+            return None
+        values = _FAULT_MESSAGE.unpack_from(payload)
+        return cls._take(values)
+
+
+_EVENT_MESSAGE = Struct("<QBi")
+
+
+@dataclass(frozen=True, slots=True)
+class EventMessage:
+    """Something that the person did."""
+
+    t_us: int
+    """Device clock. Unit: us."""
+    kind: int
+    """What."""
+    value: int
+    """See the kind."""
+
+    def _values(self) -> tuple[Any, ...]:
+        """The fixed fields as flat values, in wire order."""
+        return (
+            self.t_us,
+            self.kind,
+            self.value,
+        )
+
+    @classmethod
+    def _take(cls, values: tuple[Any, ...]) -> EventMessage:
+        """Made from flat values, in wire order."""
+        return cls(
+            t_us=values[0],
+            kind=values[1],
+            value=values[2],
+        )
+
+    def problem(self) -> str | None:
+        """The first field that is out of its range, in words; ``None``: all are within."""
+        return None
+
+    def pack(self) -> bytes:
+        """The payload's bytes, without any header."""
+        return _EVENT_MESSAGE.pack(*self._values())
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> EventMessage | None:
+        """The payload as a message, or ``None`` where it cannot be one."""
+        if len(payload) < 13:
+            return None
+        values = _EVENT_MESSAGE.unpack_from(payload)
         return cls._take(values)

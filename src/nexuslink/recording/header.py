@@ -35,9 +35,9 @@ class SessionHeader:
     serial_number: str
     boot_id: int
     info: bytes
-    """The packed INFO message as it came from the tool."""
+    """What the tool said about itself: the payloads of HELLO, INFO and DESCRIBE, as they came."""
     calibration: bytes
-    """The packed calibration record as it came from the tool."""
+    """The calibration record, as it came from the tool."""
     plan_toml: str | None
     """The text of the plan; None for a recording without a guided hold."""
     started_utc: str

@@ -1,0 +1,1 @@
+"""Schema in, code, reference and golden bytes out. Knows nothing of nexuslink at run time."""
