@@ -33,6 +33,8 @@ class Link:
         self._air: deque[Timed] = deque()
         self._at_ns = 0
         self._traffic_ns = -AFTERMATH_NS
+        self._connected_ns: int | None = None
+        """When this connection's first bytes came: nobody can be cut off before."""
         self._cut: str | None = None
 
     @property
@@ -67,6 +69,8 @@ class Link:
         """Bytes from the host, cut anywhere."""
         if self._faults:
             self._traffic_ns = on_ns
+            if self._connected_ns is None:
+                self._connected_ns = on_ns
             self._faults.bytes_to_messages.push(Timed(on_ns, data))
             return
         for message in self._deframer.feed(data):
@@ -93,7 +97,7 @@ class Link:
         self._air.clear()
         self._deframer = Deframer()
         self._faults.disconnected()
-        self._cut = None
+        self._cut = self._connected_ns = None
         self.tool.disconnect()
 
     def _due_on_the_way(self) -> int | None:
@@ -122,7 +126,7 @@ class Link:
             faults.strike(until, self.tool)
             if self._cut is None:
                 arrived += faults.messages_to_bytes.take(until)
-                self._end(faults.cut_at(until))
+                self._end(faults.cut_at(until, self._connected_ns is not None and self._connected_ns <= until))
             if until >= on_ns:
                 break
         if arrived:

@@ -186,6 +186,7 @@ class Proxy:
         except OSError as error:
             return self._failed(str(error) or "no answer")
         self._counts["connections"] += 1
+        self._faults.cut_at(self._on_ns(), connected=False)
         try:
             loop = asyncio.get_running_loop()
             while self._ended is None:

@@ -76,14 +76,14 @@ class Disconnect:
         """The next time; None: never again."""
         self.struck = 0
 
-    def now(self, t_ns: int) -> bool:
+    def now(self, t_ns: int, connected: bool) -> bool:
         """Has the link ended by now?"""
-        ended = False
+        due = False
         while self.due_ns is not None and self.due_ns <= t_ns:
-            ended = True
+            due = connected
             self.due_ns = self._when.after(self.due_ns, self._rng)
-        self.struck += ended
-        return ended
+        self.struck += due
+        return due
 
 
 class HandshakeCut:

@@ -122,9 +122,9 @@ class Faults:
             if event.due_ns is not None and event.due_ns <= until_ns:
                 event.strike(tool)
 
-    def cut_at(self, until_ns: int) -> str | None:
+    def cut_at(self, until_ns: int, connected: bool = True) -> str | None:
         """Why the link has ended by then; None: it has not."""
-        if self._disconnect is not None and self._disconnect.now(until_ns):
+        if self._disconnect is not None and self._disconnect.now(until_ns, connected):
             return "the link was cut (fault: disconnect)"
         return None
 
