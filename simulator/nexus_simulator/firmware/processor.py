@@ -221,7 +221,7 @@ class Firmware:
 
     def _say(self, message: StreamMessage) -> None:
         if self.session is not None and self._stopping is None:
-            self.session.enqueue(message)
+            self.session.enqueue(self._now, message)
 
     # ---- what requests do to it ---------------------------------------------------------------------------------
     def greet(self, spoken: bool) -> None:
@@ -262,7 +262,7 @@ class Firmware:
         while self._answers and self._answers[0].t_us <= self._now:
             out.append(self._answers.popleft())
         while self.session is not None and self._room != 0:
-            departure = self.session.depart(self._now, self._entered, self.shift_us)
+            departure = self.session.depart(self._entered, self.shift_us)
             if departure is None:
                 break
             if self._room is not None:
@@ -277,7 +277,7 @@ class Firmware:
         if session.next_cut_us <= self._now and not session.produce(self._now):
             self.report(ErrorCode.QUEUE_OVERFLOW, session.dropped)
         if session.next_status_us <= self._now:
-            session.enqueue(self._status(session, session.next_status_us))
+            session.enqueue(self._now, self._status(session, session.next_status_us))
             session.next_status_us += STATUS_PERIOD_US
 
     def _status(self, session: Session, t_us: int) -> StatusMessage:
