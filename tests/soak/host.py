@@ -29,7 +29,7 @@ from nexuslink.transport.url import make_transport
 S = 1_000_000_000
 EVERY_FAULT = {
     "drop": "0.01", "duplicate": "0.01", "reorder": "0.02", "delay": "0..20ms", "corrupt": "2e-5",
-    "coalesce": "1ms..20ms", "split": "16..300", "stall": "0.2s..2s~30s", "interval": "8ms..100ms~20s",
+    "coalesce": "1ms..20ms", "split": "16..300", "stall": "0.2s..2s~30s", "interval": "8ms..50ms~20s",
     "mtu": "60..247~20s", "jump": "-2s..2s~60s", "reset": "~200s", "disconnect": "~100s", "handshake": "0.1",
     "request_drop": "0.02", "request_duplicate": "0.02", "request_reorder": "0.02", "request_delay": "0..10ms",
     "request_corrupt": "2e-4", "request_coalesce": "1ms..10ms", "request_split": "1..40",
@@ -150,18 +150,19 @@ class Soak:
 
         nexus.add_listener(listen)
         nexus.add_closer(closed)
-        try:
-            await nexus.start()
-            await over.wait()
-            if nexus.closed_reason is not None or self._on_ns <= until_ns:
-                self.outcome.counts["broken"] += 1
-                return False
-            await nexus.stop()
+        await nexus.start()
+        await over.wait()
+        if nexus.closed_reason is not None or self._on_ns <= until_ns:
+            self.outcome.counts["broken"] += 1
+            return False  # the listener stays: what comes until the link is closed is counted too
+        await nexus.stop()
+        if counted.decoder.link.settled:
             self._judge("settled_by_stop")
-            return True
-        finally:
-            nexus.remove(listen)
-            nexus.remove(closed)
+        else:
+            await self._settle_by_totals(nexus)
+        nexus.remove(listen)
+        nexus.remove(closed)
+        return True
 
     async def _settle_by_totals(self, nexus: Nexus) -> None:
         """The session that a broken link left open; the tool knows what it has made."""

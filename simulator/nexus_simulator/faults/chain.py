@@ -34,7 +34,10 @@ class Chain:
 
     def __init__(self, filters: Sequence[Filter]) -> None:
         self._filters = tuple(filters)
-        self._waiting: list[list[tuple[int, int, bytes]]] = [[] for _ in (*self._filters, None)]
+        delaying = [number for number, one in enumerate(self._filters) if one.delays]
+        self._out: list[tuple[int, int, bytes]] = []
+        self._waiting: dict[int, list[tuple[int, int, bytes]]] = {number: [] for number in delaying}
+        """Behind each filter that delays, what it has delayed."""
         self._serial = 0
         self._held = 0
         self.overflow = 0
@@ -46,22 +49,23 @@ class Chain:
 
     def take(self, until_ns: int) -> list[Timed]:
         """Everything that has come out by then, in the order in which it did."""
-        for stage, waiting in enumerate(self._waiting[:-1]):
+        for stage, waiting in self._waiting.items():
             while waiting and waiting[0][0] <= until_ns:
                 self._go(stage + 1, self._pop(waiting))
         out: list[Timed] = []
-        last = self._waiting[-1]
-        while last and last[0][0] <= until_ns:
-            out.append(self._pop(last))
+        while self._out and self._out[0][0] <= until_ns:
+            out.append(self._pop(self._out))
         return out
 
     def due_ns(self) -> int | None:
         """When something happens in here next; None: it is empty."""
-        return min((waiting[0][0] for waiting in self._waiting if waiting), default=None)
+        if not self._held:
+            return None
+        return min(waiting[0][0] for waiting in (self._out, *self._waiting.values()) if waiting)
 
     def clear(self) -> None:
         """Everything on the way is lost."""
-        for waiting in self._waiting:
+        for waiting in (self._out, *self._waiting.values()):
             waiting.clear()
         self._held = 0
 
@@ -74,7 +78,7 @@ class Chain:
             if one.delays:
                 self._hold(self._waiting[number], items)
                 return
-        self._hold(self._waiting[-1], items)
+        self._hold(self._out, items)
 
     def _hold(self, waiting: list[tuple[int, int, bytes]], items: Iterable[Timed]) -> None:
         for t_ns, data in items:
