@@ -15,6 +15,7 @@ from generator.names import snake
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent
 SCHEMA = HERE / "schema"
+RELEASED = HERE / "released"
 
 Renderer = Callable[[dict[str, Any]], str]
 
