@@ -14,9 +14,9 @@ from scripted_tool import INFO, STREAM, Answer, ScriptedTool, calibration, hello
 import nexuslink
 from nexuslink.device.cache import ToolCache
 from nexuslink.device.errors import BadAnswerError, BusyError, DeviceError, NoAnswerError, RefusedError, VersionError
-from nexuslink.device.handshake import spoken
 from nexuslink.device.nexus import SYNC_EXCHANGES, Nexus
 from nexuslink.device.records import READINGS
+from nexuslink.device.words import spoken
 from nexuslink.protocol.envelope import Request, pack_response
 from nexuslink.protocol.exchange import LinkState
 from nexuslink.protocol.messages import (
