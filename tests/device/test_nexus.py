@@ -154,6 +154,9 @@ def test_late_and_foreign_answers_are_counted_not_believed() -> None:
     run(work())
 
 
+NEWER_MAJOR = HelloResponse(9, 0, 0, 1, "NX-9", 0, 244).pack()
+
+
 def test_a_damaged_calibration_record_is_refused() -> None:
     async def work() -> None:
         record = calibration()
@@ -168,7 +171,7 @@ def test_a_damaged_calibration_record_is_refused() -> None:
 @pytest.mark.parametrize(
     ("opcode", "answer", "kind", "words"),
     [
-        (Opcode.HELLO, (Status.OK, HelloResponse(9, 0, 0, 1, "NX-9", 0, 244).pack()), VersionError, "NX-9 speaks protocol 9.0"),
+        (Opcode.HELLO, (Status.OK, NEWER_MAJOR), VersionError, "NX-9 speaks protocol 9.0"),
         (Opcode.HELLO, (Status.OK, b"\x01"), BadAnswerError, "is this a Nexus?"),
         (Opcode.HELLO, (Status.UNSUPPORTED_VERSION, b""), RefusedError, "unsupported version"),
         (Opcode.HELLO, None, NoAnswerError, "no answer to HELLO"),
