@@ -24,9 +24,8 @@ def missing(schema: dict[str, Any], text: str) -> list[str]:
         wanted += [field.doc for field in table["fields"]]
     for service in schema["services"]:
         wanted += [f"### {service['name']}, {service['uuid']}"]
-        wanted += [
-            f"| `{c['name']}` | {c['uuid']} | {', '.join(c['properties'])} |" for c in service["characteristics"]
-        ]
+        for row in service["characteristics"]:
+            wanted.append(f"| `{row['name']}` | {row['uuid']} | {', '.join(row['properties'])} |")
     wanted += ["| ms | 10 to 2000 |", "| m/s2 | 9.7 to 9.9 |", "| -1.001 to 1.001 |", "x `count`, at most 224"]
     return [line for line in wanted if line not in text]
 
