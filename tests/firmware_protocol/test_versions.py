@@ -20,6 +20,7 @@ import golden
 import pytest
 from generator import release, vectors
 from generator.names import snake
+from generator.play import play
 from generator.render import OUTPUTS, template
 from generator.schema import build_schema, load_schema, read_tables
 from generator.wire import framed, response, stream_message
@@ -274,6 +275,12 @@ def test_a_recording_of_today_has_every_message_in_it(frozen: Path) -> None:
     assert {m["name"] for m in load_schema(SCHEMA)["messages"]} - set(seen) == set()
     assert {"0x7e request", "0xfe request"} <= set(seen)
     assert len((frozen / "stream.bin").read_bytes()) < 60_000
+
+
+def test_the_same_session_again_gives_the_same_bytes(frozen: Path) -> None:
+    host, stream, _ = play(load_schema(SCHEMA))
+    assert (frozen / "host.bin").read_bytes() == host
+    assert (frozen / "stream.bin").read_bytes() == stream
 
 
 def test_a_changed_recording_shows(frozen: Path, tmp_path: Path) -> None:
