@@ -1,7 +1,8 @@
 """Capture files, written byte by byte: TCP over Ethernet; Bluetooth LE as a host sees it (HCI H4 with direction) and as
 a sniffer does (link layer).
 
-Sources: libpcap file format; RFC 791 and 9293; Bluetooth Core 5.4, Vol 4 Part E (HCI), Vol 6 Part B (link layer), Vol 3 Part A (L2CAP), F (ATT).
+Sources: libpcap file format; RFC 791 and 9293; Bluetooth Core 5.4, Vol 4 Part E (HCI), Vol 6 Part B (link layer), Vol 3
+Part A (L2CAP) and F (ATT).
 """
 
 from __future__ import annotations
