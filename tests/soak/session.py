@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from soak.truth import Witness
 
 from nexuslink.protocol.decoder import Batch, Decoder
 from nexuslink.protocol.messages import SessionTotals
+
+from .truth import Witness
 
 
 @dataclass(slots=True)

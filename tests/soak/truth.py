@@ -24,6 +24,8 @@ from nexuslink.protocol.messages import (
 
 KEPT = 1 << 15
 """Rows of each stream that can still be compared: half a minute at 1 kHz, more than any message is late."""
+NEVER = -(1 << 15)
+"""A value that no sensor of the simulator gives: where nothing has left yet."""
 
 
 class Witness:
@@ -62,6 +64,8 @@ class Witness:
 
     def _began(self, session: int) -> None:
         self.session, self.sent, self.samples_sent = session, 0, [0] * MAX_STREAMS
+        for rows in self._rows.values():
+            rows[:] = NEVER
 
     def _left(self, message: bytes) -> None:
         self.sent += 1
