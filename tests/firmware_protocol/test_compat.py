@@ -22,12 +22,16 @@ Tables = dict[str, Any]
 Edit = Callable[[Tables], None]
 
 
-def tables() -> Tables:
+def _present() -> Tables:
     protocol, rows = read_tables(PROTOCOL / "schema")
-    return deepcopy({"protocol": protocol | {"major": 1, "minor": 0}, **rows})
+    return {"protocol": protocol | {"major": 1, "minor": 0}, **rows}
 
 
-RELEASED = tables()
+RELEASED = _present()
+
+
+def tables() -> Tables:
+    return deepcopy(RELEASED)
 
 
 def row(kind: str, name: str) -> Callable[[Tables], Any]:
