@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nexuslink.protocol.description import description_crc
 from nexuslink.protocol.envelope import Request, pack_data, pack_response, take_request
 from nexuslink.protocol.framing import Deframer, frame
 from nexuslink.protocol.messages import (
+    SCHEMA_HASH,
     CalibrationMethod,
     CalibrationReadRequest,
     CalibrationReadResponse,
     CalibrationRecord,
+    Capability,
     ChannelGroup,
     ForceCalibration,
     HelloResponse,
@@ -58,14 +61,27 @@ def page(request: Request, record: bytes) -> Answer:
     return Status.OK, CalibrationReadResponse(len(record), asked.offset, len(piece), piece).pack()
 
 
+def hello(
+    record: bytes | None = None, schema_hash: int = SCHEMA_HASH, major: int = 1, minor: int = 0,
+    serial: str = "NX-TEST", boot_id: int = 7, crc: int | None = None,
+) -> bytes:  # fmt: skip
+    """HELLO of this tool, with the right check unless it is given."""
+    crc = description_crc(INFO.pack(), [STREAM.pack()], record or calibration()) if crc is None else crc
+    return HelloResponse(major, minor, schema_hash, boot_id, serial, crc, 244).pack()
+
+
 class ScriptedTool:
-    """Answers as a good tool would, except where ``answers`` says otherwise."""
+    """Answers as a good tool would, except where ``answers`` says otherwise. `requests` are those that came."""
 
     def __init__(self, answers: dict[Opcode, Callable[[Request], Answer]] | None = None) -> None:
         self.transport = LoopbackTransport(self._receive)
         self.requests: list[Request] = []
         self._answers = answers or {}
         self._deframer = Deframer()
+
+    def asked(self, opcode: Opcode) -> int:
+        """How often that was asked, retries included."""
+        return sum(request.opcode == opcode for request in self.requests)
 
     def send(self, message: bytes) -> None:
         """Any message, framed."""
@@ -94,9 +110,11 @@ def _sync(request: Request) -> Answer:
     return Status.OK, TimeSyncResponse(asked.host_send_ns, device_us, device_us).pack()
 
 
+INFO = InfoResponse((1, 2, 3), (4, 5), "test", int(sum(Capability)), 1, 1, len(calibration()))
+
 _GOOD: dict[Opcode, Callable[[Request], Answer]] = {
-    Opcode.HELLO: lambda _: (Status.OK, HelloResponse(1, 0, 0, 7, "NX-TEST", 0, 244).pack()),
-    Opcode.INFO: lambda _: (Status.OK, InfoResponse((1, 2, 3), (1, 0), "test", 0, 1, 1, 489).pack()),
+    Opcode.HELLO: lambda _: (Status.OK, hello()),
+    Opcode.INFO: lambda _: (Status.OK, INFO.pack()),
     Opcode.DESCRIBE: lambda _: (Status.OK, STREAM.pack()),
     Opcode.CALIBRATION_READ: lambda request: page(request, calibration()),
     Opcode.TIME_SYNC: _sync,
