@@ -36,6 +36,8 @@ class Link:
         self._connected_ns: int | None = None
         """When this connection's first bytes came: nobody can be cut off before."""
         self._cut: str | None = None
+        self._bad_told = 0
+        """Damaged requests that the tool has been told of."""
 
     @property
     def ended(self) -> str | None:
@@ -120,11 +122,11 @@ class Link:
             sent = self._advance(until, limit)
             room = None if room is None else max(0, room - sent)
             self._at_ns = until
-            bad = faults.bad_requests
             for t_ns, message in faults.bytes_to_messages.take(until):
                 if self._cut is None:
                     self.tool.receive(t_ns, message)
-            self.tool.firmware.health.bad_frames += faults.bad_requests - bad
+            self.tool.firmware.health.bad_frames += faults.bad_requests - self._bad_told
+            self._bad_told = faults.bad_requests
             faults.strike(until, self.tool)
             if self._cut is None:
                 arrived += faults.messages_to_bytes.take(until)
