@@ -1,0 +1,42 @@
+"""The table of requirements as Markdown: ``python -m nexus_conformance.document > firmware_protocol/docs/requirements.md``."""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+
+from nexus_conformance.requirement import Consent, Requirement
+from nexus_conformance.suite import REQUIREMENTS
+
+_HEAD = """# What a tool must do
+
+Every requirement that `nexuslink conformance URL` checks. Made from the suite by `python -m nexus_conformance.document`:
+do not edit. An id is never given twice and never changes its meaning. Messages and constants are explained in
+[reference.md](reference.md); "needs" names capability bits without which a requirement does not apply, and what the
+person must allow (`--write`: the tool's own calibration record is written again; `--reset`: the tool is restarted).
+"""
+_NOUNS = {
+    "VER": "Versions and identity", "FRM": "Frames", "CTL": "Requests and responses", "DSC": "Description",
+    "CLK": "The device clock", "STR": "The stream", "SES": "Sessions", "TAR": "Tare", "CFG": "Configuration",
+    "CAL": "The calibration record", "HAP": "Motor", "LGT": "Light", "SLF": "Self-test", "ERR": "Error reports",
+    "LOG": "Log", "RST": "Restart", "RUN": "The whole run",
+}  # fmt: skip
+
+
+def markdown() -> str:
+    """The document."""
+    parts = [_HEAD]
+    for noun, rows in groupby(REQUIREMENTS, key=lambda r: r.id.split("-")[1]):
+        parts.append(f"\n## {_NOUNS[noun]}\n\n| Id | Requirement | About | Needs |\n|---|---|---|---|\n")
+        parts += [f"| {r.id} | {r.sentence} | {r.source} | {_needs(r)} |\n" for r in rows]
+    return "".join(parts)
+
+
+def _needs(requirement: Requirement) -> str:
+    bits = [bit.name or "" for bit in requirement.needs]
+    options = [f"`--{consent}`" for consent in requirement.consents if consent is not Consent.NOTHING]
+    return ", ".join([*bits, *options, *(["a byte stream"] if requirement.framed else [])])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())
