@@ -24,17 +24,19 @@ from benchmarks.wire import FORCE, IMU, samples, tool
 from nexuslink.protocol.envelope import Request, pack_data, pack_response, take_request
 from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
 from nexuslink.protocol.messages import (
-    PROTOCOL_MAJOR,
-    PROTOCOL_MINOR,
-    CalibrationResponse,
-    HelloResponse,
+    CalibrationReadRequest,
+    CalibrationReadResponse,
+    CalibrationRecord,
+    DescribeRequest,
     Opcode,
+    SessionTotals,
     StartResponse,
     Status,
     StopResponse,
     TimeSyncRequest,
     TimeSyncResponse,
 )
+from nexuslink.protocol.record import seal_record
 
 LIFE_S = 60.0
 LOAD_N = 22.0
@@ -57,7 +59,7 @@ def on_pty(period_us: int, per_message: int) -> Iterator[str]:
             process.kill()
 
 
-def loaded(calibration: CalibrationResponse, count: int) -> bytes:
+def loaded(calibration: CalibrationRecord, count: int) -> bytes:
     """Force counts of a psoas tip that is pressed with LOAD_N, and of an iliacus tip that is not."""
     rng = np.random.default_rng(9)
     newtons = rng.normal((LOAD_N, 0.0), 0.05, (count, 2))
@@ -88,21 +90,23 @@ class _Tool:
         info = self._info
         payload = b""
         if request.opcode == Opcode.HELLO:
-            hello = HelloResponse(
-                PROTOCOL_MAJOR, PROTOCOL_MINOR, info.schema_hash, info.boot_id, info.serial_number
-            )  # fmt: skip
-            payload = hello.pack()
+            payload = info.hello.pack()
         elif request.opcode == Opcode.INFO:
-            payload = info.pack()
-        elif request.opcode == Opcode.CALIBRATION:
-            payload = self._calibration.pack()
+            payload = info.info.pack()
+        elif request.opcode == Opcode.DESCRIBE and (stream := DescribeRequest.unpack(request.payload)) is not None:
+            payload = info.streams[stream.stream].pack()
+        elif request.opcode == Opcode.CALIBRATION_READ:
+            asked, record = CalibrationReadRequest.unpack(request.payload), seal_record(self._calibration)
+            offset = asked.offset if asked else 0
+            piece = record[offset : offset + 200]
+            payload = CalibrationReadResponse(len(record), offset, len(piece), piece).pack()
         elif request.opcode == Opcode.TIME_SYNC:
             sent = TimeSyncRequest.unpack(request.payload)
             payload = TimeSyncResponse(sent.host_send_ns if sent else 0, now_us, now_us).pack()
         elif request.opcode == Opcode.START:
-            payload = StartResponse(now_us).pack()
+            payload = StartResponse(now_us, 1).pack()
         elif request.opcode == Opcode.STOP:
-            payload = StopResponse(now_us).pack()
+            payload = StopResponse(now_us, SessionTotals(1, 0, 0, (0, 0, 0, 0))).pack()
         status = Status.OK if payload else Status.UNKNOWN_OPCODE
         answer = pack_response(self._answers & 0xFFFF, request.request_id, request.opcode, status, payload)
         self._answers += 1

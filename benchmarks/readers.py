@@ -11,9 +11,9 @@ import tty
 import nexuslink
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Decoded
-from nexuslink.protocol.envelope import DATA, pack_request
+from nexuslink.protocol.envelope import pack_request
 from nexuslink.protocol.framing import Deframer, frame
-from nexuslink.protocol.messages import MessageType, Opcode, StartRequest
+from nexuslink.protocol.messages import DATA_HEADER, MessageType, Opcode, StartRequest
 
 READ_SIZE = 65_536
 
@@ -44,7 +44,7 @@ def latencies_us(got: list[tuple[int, bytes]]) -> list[float]:
     for arrival_ns, data in got:
         for message in deframer.feed(data):
             if message[0] == MessageType.DATA:
-                found.append(arrival_ns / 1000 - DATA.unpack_from(message)[6])
+                found.append(arrival_ns / 1000 - DATA_HEADER.unpack_from(message)[6])
     return found
 
 

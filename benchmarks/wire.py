@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 import nexuslink
 from benchmarks.reference import like_sensor
+from nexuslink.protocol.description import ToolDescription
 from nexuslink.protocol.envelope import pack_data
 from nexuslink.protocol.framing import frame
 from nexuslink.protocol.messages import (
-    CalibrationResponse,
+    CalibrationRecord,
     ChannelGroup,
-    InfoResponse,
     Quantity,
     SampleType,
     StreamDescriptor,
@@ -75,10 +75,10 @@ def frames(streams: Iterable[int], per_message: int, count: int) -> list[list[by
     return groups
 
 
-def tool() -> tuple[InfoResponse, CalibrationResponse]:
+def tool() -> tuple[ToolDescription, CalibrationRecord]:
     """A simulated tool's description with both streams at RATE_HZ."""
 
-    async def ask() -> tuple[InfoResponse, CalibrationResponse]:
+    async def ask() -> tuple[ToolDescription, CalibrationRecord]:
         async with nexuslink.connect("sim:?speed=max&seed=1") as nexus:
             return nexus.info, nexus.calibration
 

@@ -11,14 +11,16 @@ from nexuslink import Nexus
 from nexuslink.device.errors import RefusedError
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Decoded
+from nexuslink.protocol.description import ToolDescription
 from nexuslink.protocol.messages import (
     MAX_MESSAGE,
+    MIN_LINK_MESSAGE,
     PROTOCOL_MAJOR,
     PROTOCOL_MINOR,
     SCHEMA_HASH,
-    CalibrationResponse,
+    CalibrationReadRequest,
+    CalibrationRecord,
     Capability,
-    InfoResponse,
     Opcode,
     Quantity,
     StreamKind,
@@ -33,7 +35,7 @@ TARE_TRIES = 8
 """A window in which the host lost a message cannot be compared; at 2 % loss three of four windows are whole."""
 
 
-async def _known(nexus: Nexus) -> tuple[InfoResponse, CalibrationResponse]:
+async def _known(nexus: Nexus) -> tuple[ToolDescription, CalibrationRecord]:
     return nexus.info, nexus.calibration
 
 
@@ -42,11 +44,13 @@ def test_handshake_and_identity(nexus_bench: Bench) -> None:
     assert info.serial_number.strip(), "the tool has no serial number"
     assert "?" not in info.serial_number, "the serial number is not plain ASCII"
     assert info.boot_id != 0
-    assert info.protocol_major == PROTOCOL_MAJOR
-    if info.protocol_minor == PROTOCOL_MINOR:
-        assert info.schema_hash == SCHEMA_HASH, "same version, another wire: was the tool built from another schema?"
-    assert 64 <= info.max_message <= MAX_MESSAGE
-    assert info.stream_count == len(info.streams) > 0
+    assert info.hello.protocol_major == PROTOCOL_MAJOR
+    if info.hello.protocol_minor == PROTOCOL_MINOR:
+        assert info.hello.schema_hash == SCHEMA_HASH, (
+            "same version, another wire: was the tool built from another schema?"
+        )
+    assert MIN_LINK_MESSAGE <= info.max_message <= MAX_MESSAGE
+    assert info.info.stream_count == len(info.streams) > 0
     assert len({s.stream for s in info.streams}) == len(info.streams), "two streams have one number"
     for stream in info.streams:
         assert 1 <= stream.rate_hz <= 1000
@@ -62,11 +66,12 @@ def test_handshake_and_identity(nexus_bench: Bench) -> None:
 
 def test_the_same_question_gets_the_same_answer(nexus_bench: Bench) -> None:
     async def ask(nexus: Nexus) -> list[bytes]:
-        return [await nexus.request(opcode) for opcode in (Opcode.INFO, Opcode.CALIBRATION) for _ in range(2)]
+        first_page = CalibrationReadRequest(0).pack()
+        questions = ((Opcode.INFO, b""), (Opcode.DESCRIBE, b"\0"), (Opcode.CALIBRATION_READ, first_page))
+        return [await nexus.request(opcode, payload) for opcode, payload in questions for _ in range(2)]
 
-    first_info, second_info, first_record, second_record = nexus_bench.run(ask)
-    assert first_info == second_info
-    assert first_record == second_record
+    answers = nexus_bench.run(ask)
+    assert answers[0::2] == answers[1::2]
 
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["idle", "streaming"])

@@ -22,7 +22,7 @@ SHAPES: dict[str, tuple[Shape, Shape]] = {
     ),
     "field": (
         {"name": str, "type": str, "doc": str},
-        {"unit": str, "range": list, "count": str, "maximum": int},
+        {"unit": str, "range": list, "count": str, "maximum": int, "since": int},
     ),
     "service": ({"name": str, "uuid": str, "doc": str, "characteristics": list}, {}),
     "characteristic": ({"name": str, "uuid": str, "properties": list, "encrypted": bool, "doc": str}, {}),
@@ -67,9 +67,7 @@ def check_enum(enum: dict[str, Any], limits: dict[str, int]) -> None:
         if not isinstance(span, dict) or set(span) != {"first", "last", "doc"}:
             raise SchemaError(f"{name}: a reserved range is {{ first, last, doc }}, not {span!r}")
         if not 0 <= span["first"] <= span["last"] < limits[enum["base"]]:
-            raise SchemaError(
-                f"{name}: the reserved range {span['first']} to {span['last']} is not one of {enum['base']}"
-            )
+            raise SchemaError(f"{name}: reserved {span['first']} to {span['last']} is no range of {enum['base']}")
     for value in enum["values"]:
         if not 0 <= value["value"] < limits[enum["base"]]:
             raise SchemaError(f"{name}.{value['name']}: {value['value']} does not fit {enum['base']}")
@@ -90,9 +88,7 @@ def check_service(service: dict[str, Any], seen: set[str]) -> None:
             raise SchemaError(f"{row['name']}: property {foreign[0]!r} is none of {', '.join(PROPERTIES)}")
     for row in rows:
         if not _UUID.match(row["uuid"]):
-            raise SchemaError(
-                f"{row['name']}: uuid {row['uuid']!r} is neither 4 hex digits nor a whole UUID, lower case"
-            )
+            raise SchemaError(f"{row['name']}: uuid {row['uuid']!r} is not 4 hex digits or a UUID in lower case")
         if full_uuid(row["uuid"]) in seen:
             raise SchemaError(f"{row['name']}: uuid {row['uuid']} is used twice")
         seen.add(full_uuid(row["uuid"]))

@@ -1,4 +1,4 @@
-"""The simulated tool as a process of its own: on a TCP port or a pseudo-terminal, in real time.
+"""A tool behind a TCP port or a pseudo-terminal, in real time: the simulated one, or another one through a proxy.
 
 One host at a time. The tool is made once and keeps its clock and boot id while hosts come and go; a host that goes
 away stops the streaming. Every buffer is bounded: while a host does not read, the tool's own queue fills and drops,
@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from nexus_simulator.link import Link
+from nexus_simulator.link import Link, joined
 from nexuslink.protocol.framing import MAX_FRAME
 
 PUMP_MAX_S = 0.02
@@ -30,7 +30,7 @@ READ_SIZE = 4096
 HAND_OVER_S = 0.5
 """A new host waits this long for the one before it: who reconnects at once is here before its own going is noticed."""
 
-MakeLink = Callable[[], Link]
+Say = Callable[[str], None]
 
 
 class Carrier(Protocol):
@@ -44,8 +44,25 @@ class Carrier(Protocol):
         """Take bytes; never blocks."""
 
 
+class Endpoint(Protocol):
+    """What stands behind the port, whoever is connected."""
+
+    @property
+    def switched_off(self) -> bool:
+        """It will not come back."""
+
+    def receive(self, data: bytes) -> None:
+        """Bytes from the host."""
+
+    async def pump(self, carrier: Carrier) -> str:
+        """Send what there is to send until the link ends by itself; returns why."""
+
+    def disconnect(self) -> None:
+        """The host is gone."""
+
+
 class Served:
-    """One tool in real time, behind whatever carrier is connected."""
+    """One simulated tool in real time."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -55,7 +72,7 @@ class Served:
     @property
     def switched_off(self) -> bool:
         """The tool will not come back."""
-        return self._link.tool.switched_off
+        return self._link.switched_off
 
     def receive(self, data: bytes) -> None:
         """Bytes from the host."""
@@ -68,7 +85,10 @@ class Served:
         while True:
             room = max(0, OUTBOX_MAX - carrier.waiting) // (MAX_FRAME + 1)
             arrived = self._link.poll(self._on_ns(), room)
-            if arrived:
+            if self._link.splits:
+                for _, data in joined(arrived):
+                    carrier.send(data)
+            elif arrived:
                 carrier.send(b"".join(data for _, data in arrived))
             if self._link.ended is not None:
                 return self._link.ended
@@ -88,7 +108,8 @@ class Served:
         return time.monotonic_ns() - self._began_ns
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """One line on standard output, at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -133,12 +154,11 @@ class _TcpCarrier:
         self._writer.write(data)
 
 
-async def serve_tcp(host: str, port: int, make_link: MakeLink, stop: asyncio.Event | None = None) -> None:
+async def serve_tcp(host: str, port: int, served: Endpoint, stop: asyncio.Event | None = None, say: Say = say) -> None:
     """Serve one host after another on a TCP port (0: any free one) until a signal, ``stop``, or an empty battery.
 
-    Prints the address on standard output when it can be reached. Raises OSError where the port cannot be had.
+    Says the address when it can be reached. Raises OSError where the port cannot be had.
     """
-    served = Served(make_link())
     free = asyncio.Lock()
     off = asyncio.Event()
     hosts: set[asyncio.Task[None]] = set()
@@ -179,7 +199,7 @@ async def serve_tcp(host: str, port: int, make_link: MakeLink, stop: asyncio.Eve
         async with server:
             name = server.sockets[0].getsockname()
             shown = f"[{name[0]}]" if ":" in name[0] else name[0]
-            _say(f"tcp:{shown}:{name[1]}")
+            say(f"tcp:{shown}:{name[1]}")
             loop = asyncio.get_running_loop()
             events = [event for event in (signalled, off, stop) if event is not None]
             await _first_of(*(loop.create_task(event.wait()) for event in events))
@@ -187,7 +207,7 @@ async def serve_tcp(host: str, port: int, make_link: MakeLink, stop: asyncio.Eve
                 task.cancel()
             await asyncio.gather(*hosts, return_exceptions=True)
     if served.switched_off:
-        _say("the tool has switched itself off")
+        say("the tool has switched itself off")
 
 
 # ---- pseudo-terminal ------------------------------------------------------------------------------------------------
@@ -226,10 +246,10 @@ class _PtyCarrier:
         self._armed = wanted
 
 
-async def serve_pty(make_link: MakeLink, stop: asyncio.Event | None = None) -> None:
+async def serve_pty(served: Endpoint, stop: asyncio.Event | None = None, say: Say = say) -> None:
     """Serve one host after another on a pseudo-terminal until a signal, ``stop``, or an empty battery.
 
-    Prints the device's path on standard output. Raises OSError where the system has no pseudo-terminals.
+    Says the device's path. Raises OSError where the system has no pseudo-terminals.
     """
     try:
         import termios
@@ -244,7 +264,6 @@ async def serve_pty(make_link: MakeLink, stop: asyncio.Event | None = None) -> N
         # Not kept open: only then does the master see that a host has come or gone.
         os.close(slave)
     os.set_blocking(master, False)
-    served = Served(make_link())
 
     async def hosts() -> None:
         while not served.switched_off:
@@ -259,14 +278,14 @@ async def serve_pty(make_link: MakeLink, stop: asyncio.Event | None = None) -> N
     try:
         async with _until_signal() as signalled:
             loop = asyncio.get_running_loop()
-            _say(f"serial:{path}")
+            say(f"serial:{path}")
             events = [event for event in (signalled, stop) if event is not None]
             await _first_of(loop.create_task(hosts()), *(loop.create_task(event.wait()) for event in events))
     finally:
         served.disconnect()
         os.close(master)
     if served.switched_off:
-        _say("the tool has switched itself off")
+        say("the tool has switched itself off")
 
 
 def _read(fd: int) -> bytes | None:
@@ -279,7 +298,7 @@ def _read(fd: int) -> bytes | None:
         return None
 
 
-async def _serve_host(fd: int, served: Served, first: bytes) -> None:
+async def _serve_host(fd: int, served: Endpoint, first: bytes) -> None:
     """One host, from its opening of the device to its closing, or to the link's own end."""
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()

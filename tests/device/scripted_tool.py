@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 
 from nexuslink.protocol.envelope import Request, pack_data, pack_response, take_request
 from nexuslink.protocol.framing import Deframer, frame
 from nexuslink.protocol.messages import (
-    CalibrationResponse,
+    CalibrationMethod,
+    CalibrationReadRequest,
+    CalibrationReadResponse,
+    CalibrationRecord,
     ChannelGroup,
     ForceCalibration,
     HelloResponse,
     InfoResponse,
     Opcode,
+    SensorCalibration,
+    SessionTotals,
     StartResponse,
     Status,
     StopResponse,
@@ -21,19 +25,37 @@ from nexuslink.protocol.messages import (
     TimeSyncRequest,
     TimeSyncResponse,
 )
+from nexuslink.protocol.record import seal_record
 from nexuslink.transport.loopback import LoopbackTransport
 
 Answer = tuple[Status, bytes] | None
 """What to answer; ``None`` is silence."""
 
-STREAM = StreamDescriptor(0, 1, 2, 250.0, 1, (ChannelGroup(1, 2, 1e-4, 250.0), ChannelGroup(0, 0, 0.0, 0.0)))
-_TIP = ForceCalibration(0, 1e-4, 0.05, 600.0, (0.0, 0.0, 1.0))
+STREAM = StreamDescriptor(
+    0, 1, 2, 250.0, 1, (ChannelGroup(1, 2, 1e-4, 250.0), ChannelGroup(0, 0, 0.0, 0.0)), 3, 50.0, 1000.0
+)
+_TIP = ForceCalibration(
+    0, 1e-4, *(0.0,) * 5, (0.0,) * 3, (0.0,) * 3, 0.05, (0.0,) * 3, (0.0, 0.0, 1.0), 600.0, 0.0, 0.0, 0, *(0.0,) * 9
+)
+_SENSOR = SensorCalibration((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), (0.0,) * 3, (0.0,) * 3, 0.0, 0.0)
+TOTALS = SessionTotals(1, 0, 0, (0, 0, 0, 0))
 
 
 def calibration() -> bytes:
     """A whole record."""
-    body = CalibrationResponse(1, 1, (_TIP, _TIP), 0).pack()[:-4]
-    return body + zlib.crc32(body).to_bytes(4, "little")
+    return seal_record(
+        CalibrationRecord(
+            1, 0, 0, 1, "NX-TEST", CalibrationMethod.NOMINAL, "", 0, 0, 25.0, 9.81, (_TIP, _TIP), _SENSOR, _SENSOR
+        )
+    )
+
+
+def page(request: Request, record: bytes) -> Answer:
+    """The piece of a record that was asked for."""
+    asked = CalibrationReadRequest.unpack(request.payload)
+    assert asked is not None
+    piece = record[asked.offset : asked.offset + 200]
+    return Status.OK, CalibrationReadResponse(len(record), asked.offset, len(piece), piece).pack()
 
 
 class ScriptedTool:
@@ -73,11 +95,12 @@ def _sync(request: Request) -> Answer:
 
 
 _GOOD: dict[Opcode, Callable[[Request], Answer]] = {
-    Opcode.HELLO: lambda _: (Status.OK, HelloResponse(1, 0, 0, 7, "NX-TEST").pack()),
-    Opcode.INFO: lambda _: (Status.OK, InfoResponse(1, 0, 0, 7, "NX-TEST", (1, 2, 3), 0, 244, 1, (STREAM,)).pack()),
-    Opcode.CALIBRATION: lambda _: (Status.OK, calibration()),
+    Opcode.HELLO: lambda _: (Status.OK, HelloResponse(1, 0, 0, 7, "NX-TEST", 0, 244).pack()),
+    Opcode.INFO: lambda _: (Status.OK, InfoResponse((1, 2, 3), (1, 0), "test", 0, 1, 1, 489).pack()),
+    Opcode.DESCRIBE: lambda _: (Status.OK, STREAM.pack()),
+    Opcode.CALIBRATION_READ: lambda request: page(request, calibration()),
     Opcode.TIME_SYNC: _sync,
-    Opcode.START: lambda _: (Status.OK, StartResponse(1).pack()),
-    Opcode.STOP: lambda _: (Status.OK, StopResponse(2).pack()),
+    Opcode.START: lambda _: (Status.OK, StartResponse(1, 1).pack()),
+    Opcode.STOP: lambda _: (Status.OK, StopResponse(2, TOTALS).pack()),
     Opcode.TARE: lambda _: (Status.BAD_STATE, b""),
 }

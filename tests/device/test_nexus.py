@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from scripted_tool import ScriptedTool, calibration
+from scripted_tool import ScriptedTool, calibration, page
 
 import nexuslink
 from nexuslink.device.errors import BadAnswerError, DeviceError, NoAnswerError, NotNowError, RefusedError, VersionError
@@ -130,10 +130,10 @@ def test_a_request_is_retried_and_answered_once() -> None:
         await nexus.open()
         before = nexus.requests.retries
         good = tool._answers  # the scripted tool's own table
-        good[Opcode.CALIBRATION] = lambda _: None if next(silent, False) else (Status.OK, calibration())
-        await nexus.request(Opcode.CALIBRATION)
+        good[Opcode.INFO] = lambda _: None if next(silent, False) else (Status.OK, b"")
+        await nexus.request(Opcode.INFO)
         assert nexus.requests.retries == before + 1
-        ids = [r.request_id for r in tool.requests if r.opcode == Opcode.CALIBRATION]
+        ids = [r.request_id for r in tool.requests if r.opcode == Opcode.INFO]
         assert ids[-1] == ids[-2]
         await nexus.close()
 
@@ -154,17 +154,32 @@ def test_late_and_foreign_answers_are_counted_not_believed() -> None:
     run(work())
 
 
+NEWER_MAJOR = HelloResponse(9, 0, 0, 1, "NX-9", 0, 244).pack()
+
+
+def test_a_damaged_calibration_record_is_refused() -> None:
+    async def work() -> None:
+        record = calibration()
+        damaged = record[:100] + bytes([record[100] ^ 1]) + record[101:]
+        tool = ScriptedTool({Opcode.CALIBRATION_READ: lambda request: page(request, damaged)})
+        with pytest.raises(BadAnswerError, match="calibration record is damaged, its check does not fit"):
+            await Nexus(tool.transport).open()
+
+    run(work())
+
+
 @pytest.mark.parametrize(
     ("opcode", "answer", "kind", "words"),
     [
-        (Opcode.HELLO, (Status.OK, HelloResponse(9, 0, 0, 1, "NX-9").pack()), VersionError, "NX-9 speaks protocol 9.0"),
+        (Opcode.HELLO, (Status.OK, NEWER_MAJOR), VersionError, "NX-9 speaks protocol 9.0"),
         (Opcode.HELLO, (Status.OK, b"\x01"), BadAnswerError, "is this a Nexus?"),
         (Opcode.HELLO, (Status.UNSUPPORTED_VERSION, b""), RefusedError, "unsupported version"),
         (Opcode.HELLO, None, NoAnswerError, "no answer to HELLO"),
-        (Opcode.INFO, (Status.OK, bytes(39)), BadAnswerError, "INFO"),
-        (Opcode.INFO, (Status.OK, bytes(39) + b"\xff"), BadAnswerError, "INFO"),
+        (Opcode.INFO, (Status.OK, bytes(31)), BadAnswerError, "INFO"),
+        (Opcode.INFO, (Status.OK, bytes(25) + b"\xff" + bytes(6)), BadAnswerError, "INFO"),
+        (Opcode.DESCRIBE, (Status.OK, bytes(52)), BadAnswerError, "DESCRIBE"),
+        (Opcode.CALIBRATION_READ, (Status.OK, b"\0"), BadAnswerError, "CALIBRATION_READ"),
         (Opcode.INFO, (250, b""), RefusedError, "status 250"),
-        (Opcode.CALIBRATION, (Status.OK, calibration()[:-1] + b"\0"), BadAnswerError, "calibration record is damaged"),
         (Opcode.START, (Status.FAILED, b""), RefusedError, "refused START: failed"),
     ],
 )  # fmt: skip

@@ -28,9 +28,9 @@ from wire_samples import (
 )
 
 from nexuslink.protocol.decoder import FEW, Decoder
-from nexuslink.protocol.envelope import HEADER, pack_data, take_response
+from nexuslink.protocol.envelope import pack_data, take_response
 from nexuslink.protocol.framing import frame
-from nexuslink.protocol.messages import SampleType
+from nexuslink.protocol.messages import MESSAGE_HEADER, SampleType
 
 MANY = 5 * FEW
 """Messages in one chunk that are certainly more than a few."""
@@ -106,10 +106,10 @@ def test_what_is_not_a_sample_keeps_its_order() -> None:
 # -- what is counted --------------------------------------------------------------------------------------------------
 
 ODD = {
-    "newer stream type": (lambda seq: HEADER.pack(0x42, 0, seq) + b"news", "unknown_type"),
-    "vendor type": (lambda seq: HEADER.pack(0xC0, 0, seq) + b"own", "unknown_type"),
-    "request from a tool": (lambda seq: HEADER.pack(1, 0, seq) + b"\1\0\1\0", "unknown_type"),
-    "type zero": (lambda seq: HEADER.pack(0, 0, seq), "unknown_type"),
+    "newer stream type": (lambda seq: MESSAGE_HEADER.pack(0x42, 0, seq) + b"news", "unknown_type"),
+    "vendor type": (lambda seq: MESSAGE_HEADER.pack(0xC0, 0, seq) + b"own", "unknown_type"),
+    "request from a tool": (lambda seq: MESSAGE_HEADER.pack(1, 0, seq) + b"\1\0\1\0", "unknown_type"),
+    "type zero": (lambda seq: MESSAGE_HEADER.pack(0, 0, seq), "unknown_type"),
     "stream without a descriptor": (lambda seq: data(seq, UNDESCRIBED, 3), "undescribed"),
     "no sample": (lambda seq: data(seq, FORCE, 0), "malformed"),
     "count above length": (lambda seq: data(seq, FORCE, 3)[:-8], "malformed"),

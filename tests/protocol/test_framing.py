@@ -134,6 +134,17 @@ def test_a_frame_that_never_ends_costs_no_memory_and_counts_once() -> None:
     assert (deframer.counts.bad_length, deframer.counts.discarded_bytes) == (1, total + 1)
 
 
+@given(st.binary(max_size=700), st.booleans(), cuts_st)
+@settings(max_examples=150, deadline=None)
+def test_after_any_garbage_one_frame_brings_back_step(garbage: bytes, ended: bool, at: list[int]) -> None:
+    """At most the frame that touches the garbage is lost; none where a zero stands between them."""
+    messages = steady(4)
+    stream = garbage + b"\0" * ended + wire(messages)
+    got = taken(Deframer(), cut(stream, at))
+    assert got[-3:] == messages[1:]
+    assert not ended or got[-4:] == messages
+
+
 def test_garbage_from_another_protocol_then_a_tool() -> None:
     """A modem's greeting, NMEA, and noise at the wrong baud rate, without a zero before the first frame."""
     messages = steady(3)

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from wire_samples import FORCE, IMU, cut, data, described, response, seen, status
 
 from nexuslink.protocol.decoder import Decoded, Decoder
-from nexuslink.protocol.envelope import HEADER
 from nexuslink.protocol.framing import MAX_FRAME, frame
-from nexuslink.protocol.messages import MAX_MESSAGE
+from nexuslink.protocol.messages import MAX_MESSAGE, MESSAGE_HEADER
 
 CASES = 10_000
 quarter = settings(max_examples=CASES // 4, deadline=None, suppress_health_check=list(HealthCheck))
@@ -176,10 +175,10 @@ def any_message(tape: Tape) -> bytes:
     """Any type, any seq, sometimes a stream that exists and a count that fits."""
     kind, seq = TYPES[tape.below(len(TYPES))], tape.below(20) if tape.below(2) else tape.below(65536)
     if tape.below(2):
-        return HEADER.pack(kind, tape.below(256), seq) + tape.bytes(tape.below(MAX_MESSAGE))
+        return MESSAGE_HEADER.pack(kind, tape.below(256), seq) + tape.bytes(tape.below(MAX_MESSAGE))
     stream, count = tape.below(4), tape.below(6)
     body = bytes([stream, count]) + tape.bytes(12)
-    return HEADER.pack(kind, 0, seq) + body + bytes((8, 12, 2, 4)[stream] * count)
+    return MESSAGE_HEADER.pack(kind, 0, seq) + body + bytes((8, 12, 2, 4)[stream] * count)
 
 
 @given(st.binary(max_size=400))

@@ -12,12 +12,11 @@ from nexuslink.protocol import envelope
 from nexuslink.protocol.decoder import Decoder
 from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
 from nexuslink.protocol.messages import (
-    CalibrationResponse,
     ChannelGroup,
-    ForceCalibration,
     HelloRequest,
     HelloResponse,
     InfoResponse,
+    SessionTotals,
     StartRequest,
     StartResponse,
     Status,
@@ -38,57 +37,47 @@ def wire(text: str) -> bytes:
 
 
 FORCE = StreamDescriptor(
-    0, 1, 2, 250.0, 7, (ChannelGroup(1, 2, 0.0001220703125, 200.0), ChannelGroup(0, 0, 0.0, 0.0))
+    0, 1, 2, 250.0, 7, (ChannelGroup(1, 2, 0.0001220703125, 200.0), ChannelGroup(0, 0, 0.0, 0.0)),
+    3, 50.0, 1000.0,
 )  # fmt: skip
 PAYLOADS = {
     "HELLO request": (HelloRequest(1, 0), """
         01                       | protocol_major
         00                       | protocol_minor
     """),
-    "HELLO response": (HelloResponse(1, 0, 0x09465DF59BCDBC2E, 0xCAFE0001, "CN-0001"), """
+    "HELLO response": (HelloResponse(1, 0, 0x09465DF59BCDBC2E, 0xCAFE0001, "CN-0001", 0x0A0B0C0D, 244), """
         01                       | protocol_major
         00                       | protocol_minor
         2e bc cd 9b f5 5d 46 09  | schema_hash
         01 00 fe ca              | boot_id
         43 4e 2d 30 30 30 31 00 00 00 00 00 00 00 00 00 | serial_number "CN-0001"
-    """),
-    "INFO response": (InfoResponse(1, 0, 1, 2, "CN-0001", (1, 2, 3), 3, 244, 1, (FORCE,)), """
-        01 00                    | protocol_major, protocol_minor
-        01 00 00 00 00 00 00 00  | schema_hash
-        02 00 00 00              | boot_id
-        43 4e 2d 30 30 30 31 00 00 00 00 00 00 00 00 00 | serial_number
-        01 02 03                 | firmware_version 1.2.3
-        03 00 00 00              | capabilities: simulated, tare
+        0d 0c 0b 0a              | description_crc
         f4 00                    | max_message 244
-        01                       | stream_count
-        00                       | streams[0].stream
-        01                       | .kind force
-        02                       | .sample_type i32
-        00 00 00 00 00 40 6f 40  | .rate_hz 250.0
-        07 00 00 00              | .calibration_id
-        01 02                    | .groups[0]: newtons, 2 channels
+    """),
+    "INFO response": (InfoResponse((1, 2, 3), (4, 5), "Nexus", 3, 2, 7, 489), """
+        01 02 03                 | firmware_version 1.2.3
+        04 05                    | hardware_version 4.5
+        4e 65 78 75 73 00 00 00 00 00 00 00 00 00 00 00 | model "Nexus"
+        03 00 00 00              | capabilities: simulated, tare
+        02                       | stream_count
+        07 00 00 00              | calibration_id
+        e9 01                    | calibration_size 489
+    """),
+    "DESCRIBE response": (FORCE, """
+        00                       | stream
+        01                       | kind force
+        02                       | sample_type i32
+        00 00 00 00 00 40 6f 40  | rate_hz 250.0
+        07 00 00 00              | calibration_id
+        01 02                    | groups[0]: newtons, 2 channels
         00 00 00 00 00 00 20 3f  | .scale 2^-13
         00 00 48 43              | .full_scale 200.0
-        00 00                    | .groups[1]: not used
+        00 00                    | groups[1]: not used
         00 00 00 00 00 00 00 00
         00 00 00 00
-    """),
-    "CALIBRATION response": (
-        CalibrationResponse(1, 7, (ForceCalibration(-5, 0.0001220703125, 0.25, 0.0, (0.0, 0.0, 1.0)),
-                                   ForceCalibration(9, 0.5, 0.125, 2.0, (0.5, 0.0, -1.0))), 0xDEADBEEF), """
-        01 00                    | record_version
-        07 00 00 00              | calibration_id
-        fb ff ff ff              | force[0].zero_counts -5
-        00 00 00 00 00 00 20 3f  | .gain_n_per_count 2^-13
-        00 00 80 3e              | .tip_mass_kg 0.25
-        00 00 00 00              | .contact_area_mm2 unknown
-        00 00 00 00 00 00 00 00 00 00 80 3f | .axis z
-        09 00 00 00              | force[1].zero_counts 9
-        00 00 00 00 00 00 e0 3f  | .gain_n_per_count 0.5
-        00 00 00 3e              | .tip_mass_kg 0.125
-        00 00 00 40              | .contact_area_mm2 2.0
-        00 00 00 3f 00 00 00 00 00 00 80 bf | .axis 0.5, 0, -1
-        ef be ad de              | crc32
+        03 00                    | channel_mask: both
+        00 00 48 42              | rate_min_hz 50.0
+        00 00 7a 44              | rate_max_hz 1000.0
     """),
     "TIME_SYNC request": (TimeSyncRequest(0x0102030405060708), "08 07 06 05 04 03 02 01 | host_send_ns"),
     "TIME_SYNC response": (TimeSyncResponse(1, 2, 0x8000000000000003), """
@@ -97,9 +86,18 @@ PAYLOADS = {
         03 00 00 00 00 00 00 80  | device_send_us
     """),
     "START request": (StartRequest(0b11), "03 00 00 00 | stream_mask: streams 0 and 1"),
-    "START response": (StartResponse(1_000_000), "40 42 0f 00 00 00 00 00 | t_us"),
+    "START response": (StartResponse(1_000_000, 3), "40 42 0f 00 00 00 00 00 03 00 00 00 | t_us, session"),
     "STOP request": (StopRequest(2), "02 | reason: over force"),
-    "STOP response": (StopResponse(1_000_000), "40 42 0f 00 00 00 00 00 | t_us"),
+    "STOP response": (StopResponse(1_000_000, SessionTotals(3, 40, 1, (250, 500, 0, 0x0102030405060708))), """
+        40 42 0f 00 00 00 00 00  | t_us
+        03 00 00 00              | totals.session
+        28 00 00 00              | .sent
+        01 00 00 00              | .dropped
+        fa 00 00 00 00 00 00 00  | .samples[0] 250
+        f4 01 00 00 00 00 00 00  | .samples[1] 500
+        00 00 00 00 00 00 00 00  | .samples[2]
+        08 07 06 05 04 03 02 01  | .samples[3]
+    """),
     "TARE request": (TareRequest(250), "fa 00 | window_ms"),
     "TARE response": (TareResponse(1_000_000, 62, (-1, 0x00123456)), """
         40 42 0f 00 00 00 00 00  | t_us
@@ -107,7 +105,7 @@ PAYLOADS = {
         ff ff ff ff              | mean_counts psoas -1
         56 34 12 00              | mean_counts iliacus
     """),
-    "STATUS": (StatusMessage(1_000_000, 87, -250, 40, 1, 3, 244, 7500), """
+    "STATUS": (StatusMessage(1_000_000, 87, -250, 40, 1, 3, 244, 7500, 5, 2), """
         40 42 0f 00 00 00 00 00  | t_us
         57                       | battery_percent 87
         06 ff                    | temperature_cdeg -2.50
@@ -116,6 +114,8 @@ PAYLOADS = {
         03 00                    | queue_high_water
         f4 00                    | max_message
         4c 1d 00 00              | interval_us 7500
+        05 00 00 00              | bad_frames
+        02 00                    | errors
     """),
 }  # fmt: skip
 

@@ -12,9 +12,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from nexuslink.protocol.decoder import Decoded, Decoder
-from nexuslink.protocol.envelope import HEADER, pack_data, pack_response, pack_status
+from nexuslink.protocol.envelope import pack_data, pack_response, pack_stream
 from nexuslink.protocol.framing import frame
 from nexuslink.protocol.messages import (
+    MESSAGE_HEADER,
     ChannelGroup,
     MessageType,
     Quantity,
@@ -29,14 +30,14 @@ FORCE, IMU, TINY, UNDESCRIBED = 0, 1, 2, 9
 NO_GROUP = ChannelGroup(Quantity.NONE, 0, 0.0, 0.0)
 STREAMS = (
     StreamDescriptor(FORCE, StreamKind.FORCE, SampleType.I32, 250.0, 7,
-                     (ChannelGroup(Quantity.FORCE_N, 2, 1e-4, 200.0), NO_GROUP)),
+                     (ChannelGroup(Quantity.FORCE_N, 2, 1e-4, 200.0), NO_GROUP), 3, 50.0, 1000.0),
     StreamDescriptor(IMU, StreamKind.IMU, SampleType.I16, 500.0, 0,
                      (ChannelGroup(Quantity.ANGULAR_RATE_RAD_S, 3, 1e-3, 8.7),
-                      ChannelGroup(Quantity.ACCELERATION_M_S2, 3, 5e-3, 78.0))),
-    StreamDescriptor(TINY, 200, SampleType.I16, 285.7, 0, (ChannelGroup(200, 1, 1.0, 1.0), NO_GROUP)),
+                      ChannelGroup(Quantity.ACCELERATION_M_S2, 3, 5e-3, 78.0)), 63, 50.0, 1000.0),
+    StreamDescriptor(TINY, 200, SampleType.I16, 285.7, 0, (ChannelGroup(200, 1, 1.0, 1.0), NO_GROUP), 1, 1.0, 1000.0),
 )  # fmt: skip
 ROW_BYTES = {FORCE: 8, IMU: 12, TINY: 2, UNDESCRIBED: 4}
-STATUS = StatusMessage(1_000_000, 87, 2512, 40, 0, 3, 244, 0)
+STATUS = StatusMessage(1_000_000, 87, 2512, 40, 0, 3, 244, 0, 0, 0)
 
 
 def described(framed: bool = True) -> Decoder:
@@ -55,7 +56,7 @@ def data(seq: int, stream: int = FORCE, count: int = 5, first_index: int = 0, se
 
 
 def status(seq: int) -> bytes:
-    return pack_status(seq % 65536, replace(STATUS, produced=seq))
+    return pack_stream(seq % 65536, replace(STATUS, produced=seq))
 
 
 def response(seq: int, request_id: int = 1, payload: bytes = b"") -> bytes:
@@ -153,12 +154,12 @@ def conversation(seed: int, length: int) -> list[bytes]:
             messages.append(response(seq, rng.choice((0, 1, 2, 300)), rng.randbytes(rng.choice((0, 8, 40)))))
             continue
         if kind == "vendor":
-            messages.append(HEADER.pack(0x80 + rng.randrange(128), 0, seq) + rng.randbytes(20))
+            messages.append(MESSAGE_HEADER.pack(0x80 + rng.randrange(128), 0, seq) + rng.randbytes(20))
             continue
         if kind == "status":
             messages.append(status(seq))
         elif kind == "newer":
-            messages.append(HEADER.pack(rng.randrange(0x12, 0x80), 0, seq) + rng.randbytes(12))
+            messages.append(MESSAGE_HEADER.pack(rng.randrange(0x15, 0x80), 0, seq) + rng.randbytes(12))
         elif kind == "undescribed":
             messages.append(data(seq, UNDESCRIBED, 3, 0, k))
         elif kind == "short":
@@ -166,7 +167,9 @@ def conversation(seed: int, length: int) -> list[bytes]:
         elif kind == "empty":
             messages.append(data(seq, FORCE, 0, index[FORCE], k))
         elif kind == "stub":
-            messages.append(HEADER.pack(rng.choice(list(MessageType)), 0, seq) + rng.randbytes(rng.randrange(4)))
+            messages.append(
+                MESSAGE_HEADER.pack(rng.choice(list(MessageType)), 0, seq) + rng.randbytes(rng.randrange(4))
+            )
         else:
             stream, count = rng.choice(streams), rng.choice(counts)
             step = 0 if calm and rng.random() < 0.9 else rng.choice(INDEX_STEPS)

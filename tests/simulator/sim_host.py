@@ -16,7 +16,7 @@ from nexus_simulator.link import Link, make_link
 from nexus_simulator.options import parse_options
 
 from nexuslink.protocol.chunk import Chunk
-from nexuslink.protocol.envelope import Response, pack_request, take_response, take_status
+from nexuslink.protocol.envelope import Response, pack_request, take_response, take_stream
 from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
 from nexuslink.protocol.messages import (
     HelloRequest,
@@ -24,6 +24,7 @@ from nexuslink.protocol.messages import (
     Opcode,
     StartRequest,
     StartResponse,
+    Status,
     StatusMessage,
     StopRequest,
 )
@@ -57,7 +58,7 @@ class Host:
 
     @property
     def statuses(self) -> list[StatusMessage]:
-        return [s for s in map(take_status, self.messages) if s is not None]
+        return [s for s in map(take_stream, self.messages) if isinstance(s, StatusMessage)]
 
     @property
     def stream_messages(self) -> list[bytes]:
@@ -117,8 +118,13 @@ class Bench:
         assert len(self.host.responses) == before + 1
         return self.host.responses[-1]
 
+    def greet(self) -> Response:
+        return self.ask(Opcode.HELLO, HelloRequest(1, 0).pack())
+
     def start(self, mask: int = 3) -> int:
-        """START; returns its device time."""
+        """START, after HELLO where there was none; returns its device time."""
+        if not self.link.tool.firmware.greeted:
+            assert self.greet().status == Status.OK
         answer = StartResponse.unpack(self.ask(Opcode.START, StartRequest(mask).pack()).payload)
         assert answer is not None
         return answer.t_us

@@ -29,9 +29,10 @@ def test_delay_delays() -> None:
 
 def counted(**params: str) -> tuple[int, Bench]:
     bench = Bench(params)
-    while not bench.host.responses:
-        bench.send(5, (3).to_bytes(4, "little"))
-        bench.run(20 * MS, MS)
+    for opcode, payload in ((1, b"\1\0"), (5, b"\3\0\0\0")):
+        while not any(r.opcode == opcode for r in bench.host.responses):
+            bench.send(opcode, payload, opcode)
+            bench.run(20 * MS, MS)
     bench.run(30_000 * MS)
     accounting = Accounting()
     for number in bench.host.sequence():

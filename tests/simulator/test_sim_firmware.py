@@ -1,22 +1,27 @@
 """The tool's own behaviour on the wire, driven by hand: requests, batches, queue, clock, retries."""
 
-import zlib
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from nexus_simulator.firmware import BATCH_US, QUEUE_MAX, REQUESTS_MAX
+from nexus_simulator.firmware.identity import BATCH_US, QUEUE_MAX
+from nexus_simulator.firmware.processor import ANSWERS_MAX
 from nexus_simulator.scripts import SCRIPTS
 from sim_host import MS, Bench, contiguous
 
+from nexuslink.protocol.description import description_crc
 from nexuslink.protocol.framing import frame
 from nexuslink.protocol.messages import (
     BATCH_FLUSH_US,
     MAX_MESSAGE,
+    MAX_PENDING,
     PROTOCOL_MAJOR,
     SCHEMA_HASH,
-    CalibrationResponse,
+    CalibrationReadRequest,
+    CalibrationReadResponse,
+    CalibrationRecord,
     Capability,
+    DescribeRequest,
     HelloRequest,
     HelloResponse,
     InfoResponse,
@@ -26,11 +31,13 @@ from nexuslink.protocol.messages import (
     Status,
     StopReason,
     StopRequest,
+    StreamDescriptor,
     TareRequest,
     TareResponse,
     TimeSyncRequest,
     TimeSyncResponse,
 )
+from nexuslink.protocol.record import damage
 
 SECOND = 1000 * MS
 
@@ -43,18 +50,36 @@ def session(step_ns: int = 20 * MS, seconds: int = 5, **params: str) -> Bench:
     return bench
 
 
+NEED_A_PAYLOAD = sorted(set(Opcode) - {Opcode.INFO, Opcode.TOTALS})
+
+
+def read_record(bench: Bench) -> bytes:
+    record = b""
+    while True:
+        page = CalibrationReadResponse.unpack(
+            bench.ask(Opcode.CALIBRATION_READ, CalibrationReadRequest(len(record)).pack()).payload
+        )
+        assert page and page.offset == len(record)
+        if not page.data:
+            return record
+        record += page.data
+
+
 def test_handshake_says_who_and_what() -> None:
     bench = Bench({"seed": "7", "imu_rate": "1000"})
     hello = HelloResponse.unpack(bench.ask(Opcode.HELLO, HelloRequest(1, 0).pack()).payload)
     assert hello and hello.serial_number == "SIM-00007" and hello.schema_hash == SCHEMA_HASH
     info = InfoResponse.unpack(bench.ask(Opcode.INFO).payload)
-    assert info and info.boot_id == hello.boot_id
-    assert info.capabilities & Capability.SIMULATED
-    assert [(d.stream, d.rate_hz) for d in info.streams] == [(0, 250.0), (1, 1000.0)]
-    record = bench.ask(Opcode.CALIBRATION).payload
-    calibration = CalibrationResponse.unpack(record)
-    assert calibration and calibration.crc32 == zlib.crc32(record[:-4])
-    assert calibration.calibration_id == info.streams[0].calibration_id
+    assert info and info.capabilities & Capability.SIMULATED and info.stream_count == 2
+    described = [bench.ask(Opcode.DESCRIBE, DescribeRequest(n).pack()).payload for n in range(2)]
+    streams = [StreamDescriptor.unpack(payload) for payload in described]
+    assert [(d.stream, d.rate_hz) for d in streams if d] == [(0, 250.0), (1, 1000.0)]
+    record = read_record(bench)
+    assert damage(record) is None and len(record) == info.calibration_size
+    calibration = CalibrationRecord.unpack(record)
+    assert calibration and calibration.problem() is None
+    assert calibration.calibration_id == info.calibration_id == streams[0].calibration_id
+    assert hello.description_crc == description_crc(info.pack(), described, record)
     assert calibration.force[1].axis == pytest.approx((0.57358, 0.0, 0.81915), abs=1e-5)
 
 
@@ -119,8 +144,10 @@ def test_start_mask_chooses_streams() -> None:
     bench.start(mask=0b10)
     bench.run(SECOND)
     assert bench.host.data(1) and not bench.host.data(0)
-    assert bench.ask(Opcode.START, StartRequest(0).pack()).status == Status.BAD_REQUEST
-    assert bench.ask(Opcode.START, StartRequest(0b100).pack()).status == Status.BAD_REQUEST
+    assert bench.ask(Opcode.START, StartRequest(3).pack()).status == Status.BAD_STATE, "it runs already"
+    bench.stop()
+    assert bench.ask(Opcode.START, StartRequest(0).pack()).status == Status.OUT_OF_RANGE
+    assert bench.ask(Opcode.START, StartRequest(0b100).pack()).status == Status.OUT_OF_RANGE
     bench.start(mask=0xFFFFFFFF)
     bench.run(SECOND)
     assert bench.host.data(0)
@@ -149,6 +176,7 @@ def test_stop_sends_what_is_left_and_remembers_why() -> None:
 
 def test_retry_is_answered_and_done_once() -> None:
     bench = Bench()
+    bench.greet()
     first = bench.ask(Opcode.START, StartRequest(3).pack(), request_id=77)
     bench.run(SECOND)
     again = bench.ask(Opcode.START, StartRequest(3).pack(), request_id=77)
@@ -156,15 +184,18 @@ def test_retry_is_answered_and_done_once() -> None:
     bench.run(SECOND)
     assert contiguous(bench.host.data(0)), "a repeated START must not begin again"
     other = bench.ask(Opcode.START, StartRequest(3).pack(), request_id=78)
-    assert other.payload != first.payload, "another id is another START"
+    assert other.status == Status.BAD_STATE, "another id is another START"
 
 
 def test_a_new_connection_is_not_mistaken_for_a_retry() -> None:
     bench = Bench()
+    bench.greet()
     first = bench.ask(Opcode.START, StartRequest(3).pack(), request_id=1)
     bench.link.disconnect()
     bench.run(SECOND)
     assert not bench.host.data(0)[1:]
+    assert bench.ask(Opcode.START, StartRequest(3).pack(), request_id=1).status == Status.BAD_STATE, "HELLO comes first"
+    bench.greet()
     assert bench.ask(Opcode.START, StartRequest(3).pack(), request_id=1).payload != first.payload
 
 
@@ -178,7 +209,7 @@ def test_other_major_version_is_refused_by_name() -> None:
     assert answer.status == Status.UNSUPPORTED_VERSION and hello and hello.protocol_major == PROTOCOL_MAJOR
 
 
-@pytest.mark.parametrize("opcode", [Opcode.HELLO, Opcode.TIME_SYNC, Opcode.START, Opcode.STOP, Opcode.TARE])
+@pytest.mark.parametrize("opcode", NEED_A_PAYLOAD)
 def test_short_payloads_are_bad_requests(opcode: Opcode) -> None:
     assert Bench().ask(opcode, b"").status == Status.BAD_REQUEST
 
@@ -196,11 +227,13 @@ def test_noise_on_the_line_is_counted_and_survived() -> None:
 
 def test_too_many_requests_at_once_are_counted() -> None:
     bench = Bench()
-    for _ in range(REQUESTS_MAX + 3):
+    for _ in range(ANSWERS_MAX + 3):
         bench.send(Opcode.INFO)
     bench.run(20 * MS)
-    assert len(bench.host.responses) == REQUESTS_MAX
-    assert bench.link.tool.firmware.ignored_requests == 3
+    statuses = [response.status for response in bench.host.responses]
+    assert statuses.count(Status.OK) == MAX_PENDING
+    assert statuses.count(Status.BUSY) == len(statuses) - MAX_PENDING > 0
+    assert len(statuses) + bench.link.tool.firmware.ignored_requests == ANSWERS_MAX + 3
 
 
 @pytest.mark.parametrize("skew_ppm", [-200.0, 0.0, 150.0])
@@ -235,7 +268,7 @@ def test_tare_is_the_mean_of_what_travelled() -> None:
     assert len(window) == 125
     assert tare.mean_counts == tuple(np.rint(window.mean(axis=0)).astype(int))
     for wrong in (9, 2001):
-        assert bench.ask(Opcode.TARE, TareRequest(wrong).pack()).status == Status.BAD_REQUEST
+        assert bench.ask(Opcode.TARE, TareRequest(wrong).pack()).status == Status.OUT_OF_RANGE
 
 
 def test_produced_is_received_plus_dropped_and_overrun_shows_in_the_index() -> None:
@@ -313,7 +346,7 @@ def test_truth_belongs_to_device_time() -> None:
     bench = session(seconds=20)
     t, counts = bench.host.samples(0, 250.0)
     truth = bench.link.tool.truth(t)
-    record = bench.link.tool.identity.cells[0]
+    record = bench.link.tool.identity.record.force[0]
     newtons = (counts[:, 0] - record.zero_counts) * record.gain_n_per_count
     newtons -= newtons[t < t[0] + 1_500_000].mean()
     error = newtons - truth.force_n[:, 0]
@@ -338,4 +371,4 @@ def test_truth_of_the_take_before_is_kept() -> None:
 def test_serial_number_and_errors_stay_boot_id_changes() -> None:
     tools = [Bench({"seed": "3", "boot": boot}).link.tool.identity for boot in ("0", "0", "1")]
     assert tools[0].boot_id == tools[1].boot_id != tools[2].boot_id
-    assert tools[0].serial_number == tools[2].serial_number and tools[0].cells == tools[2].cells
+    assert tools[0].serial_number == tools[2].serial_number and tools[0].record == tools[2].record

@@ -7,7 +7,7 @@ import pytest
 from nexus_simulator.recorded import load_recording
 from sim_host import MS, Bench, Host, contiguous, recording
 
-from nexuslink.protocol.messages import InfoResponse, Opcode, Quantity, SampleType
+from nexuslink.protocol.messages import Opcode, Quantity, SampleType, StreamDescriptor
 
 TRIAL = "15_undisturbed_fast_translation_A.npz"
 
@@ -33,9 +33,8 @@ def test_counts_travel_as_they_are() -> None:
 def test_descriptor_carries_the_files_scale_and_rate() -> None:
     path = recording(TRIAL)
     bench = Bench({"imu": str(path)})
-    info = InfoResponse.unpack(bench.ask(Opcode.INFO).payload)
-    assert info
-    imu = info.streams[1]
+    imu = StreamDescriptor.unpack(bench.ask(Opcode.DESCRIBE, b"\1").payload)
+    assert imu
     with np.load(path) as file:
         assert imu.rate_hz == float(file["rate"])
         assert imu.groups[0].scale == float(file["gyr_lsb"]) and imu.groups[1].scale == float(file["acc_lsb"])
@@ -69,7 +68,7 @@ def test_truth_is_the_optical_attitude_shifted_by_the_clock_offset() -> None:
 def test_unloaded_cells_feel_the_tips_weight_in_the_recorded_attitude() -> None:
     bench = played(recording(TRIAL), 20.0)
     t, counts = bench.host.samples(0, 250.0)
-    cell = bench.link.tool.identity.cells[0]
+    cell = bench.link.tool.identity.record.force[0]
     newtons = (counts[:, 0] - cell.zero_counts) * cell.gain_n_per_count
     up = bench.link.tool.truth(t).up
     resting = slice(50, 250)

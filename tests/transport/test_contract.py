@@ -131,7 +131,7 @@ def test_a_request_is_answered(peer: Peer, kind: Kind) -> None:
         await peer.transport.write(request)
         if kind.raw:
             assert await peer.take(len(request)) == request
-            message = b"\2\0\0\0\1\0\1\0" + HelloResponse(1, 0, 0, 0, "CN-0001").pack()
+            message = b"\2\0\0\0\1\0\1\0" + HelloResponse(1, 0, 0, 0, "CN-0001", 0, 244).pack()
             await peer.send(frame(message))
         await until(lambda: bool(answers()))
 

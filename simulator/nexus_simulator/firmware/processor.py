@@ -95,6 +95,7 @@ class Firmware:
         self._sessions = 0
         self._latest = NO_SESSION
         self._stopping: _Pending | None = None
+        self._unsaid: FaultMessage | None = None
         self._restart_at: int | None = None
 
     # ---- what the rest of the tool asks -------------------------------------------------------------------------
@@ -206,8 +207,11 @@ class Firmware:
 
     def report(self, code: ErrorCode, detail: int) -> None:
         """Something went wrong: kept, and said to a host that listens."""
-        report = self.health.report(self.stamp(self._now), code, detail)
-        self._say(FaultMessage(report))
+        message = FaultMessage(self.health.report(self.stamp(self._now), code, detail))
+        if self.session is not None and self.session.full:
+            self._unsaid = message  # the queue that overflows has no room to say so: later, the latest one
+        else:
+            self._say(message)
 
     def event(self, kind: EventKind, value: int) -> None:
         """The person did something with the tool."""
@@ -221,7 +225,7 @@ class Firmware:
 
     def _say(self, message: StreamMessage) -> None:
         if self.session is not None and self._stopping is None:
-            self.session.enqueue(message)
+            self.session.enqueue(self._now, message)
 
     # ---- what requests do to it ---------------------------------------------------------------------------------
     def greet(self, spoken: bool) -> None:
@@ -231,7 +235,7 @@ class Firmware:
             self.session.abandon()
             self._latest = self.session.totals
             self.session = None
-        self._stopping = None
+        self._stopping = self._unsaid = None
         self._remembered.clear()
         self.calibration.lock()
 
@@ -262,7 +266,7 @@ class Firmware:
         while self._answers and self._answers[0].t_us <= self._now:
             out.append(self._answers.popleft())
         while self.session is not None and self._room != 0:
-            departure = self.session.depart(self._now, self._entered, self.shift_us)
+            departure = self.session.depart(self._entered, self.shift_us)
             if departure is None:
                 break
             if self._room is not None:
@@ -274,10 +278,13 @@ class Firmware:
 
     def _produce(self, session: Session) -> None:
         """Make the batches and the status that are due."""
+        if self._unsaid is not None and not session.full:
+            self._say(self._unsaid)
+            self._unsaid = None
         if session.next_cut_us <= self._now and not session.produce(self._now):
             self.report(ErrorCode.QUEUE_OVERFLOW, session.dropped)
         if session.next_status_us <= self._now:
-            session.enqueue(self._status(session, session.next_status_us))
+            session.enqueue(self._now, self._status(session, session.next_status_us))
             session.next_status_us += STATUS_PERIOD_US
 
     def _status(self, session: Session, t_us: int) -> StatusMessage:

@@ -60,7 +60,6 @@ class Departure:
 class _Data:
     """A batch that waits for its sequence number."""
 
-    t_us: int
     stream: int
     first_index: int
     rows: npt.NDArray[np.signedinteger]
@@ -86,7 +85,7 @@ class Session:
         self.high_water = 0
         self._active = active
         self._columns = {d.stream: _columns(d.channel_mask) for d in active}
-        self._queue: deque[_Data | StreamMessage] = deque()
+        self._queue: deque[tuple[int, _Data | StreamMessage]] = deque()  # since when it waits, what
         self._number = number
         self._seq = 0
         self._dropped = 0
@@ -111,6 +110,11 @@ class Session:
         return len(self._queue)
 
     @property
+    def full(self) -> bool:
+        """The next message would be dropped."""
+        return len(self._queue) >= QUEUE_MAX
+
+    @property
     def dropped(self) -> int:
         """Messages that found the queue full."""
         return self._dropped
@@ -119,12 +123,12 @@ class Session:
         kind = SampleType(descriptor.sample_type)
         return max(1, samples_per_message(kind, channels_of(descriptor), self.max_message))
 
-    def enqueue(self, item: _Data | StreamMessage) -> bool:
+    def enqueue(self, now_us: int, item: _Data | StreamMessage) -> bool:
         """Queue a message; False: dropped, and counted."""
-        if len(self._queue) >= QUEUE_MAX:
+        if self.full:
             self._dropped += 1
             return False
-        self._queue.append(item)
+        self._queue.append((now_us, item))
         self.high_water = max(self.high_water, len(self._queue))
         return True
 
@@ -144,38 +148,38 @@ class Session:
             self._samples[stream] += len(rows)
             step = self._capacity(descriptor)
             for start in range(0, len(rows), step):
-                kept &= self.enqueue(_Data(now_us, stream, first + start, rows[start : start + step]))
+                kept &= self.enqueue(now_us, _Data(stream, first + start, rows[start : start + step]))
         return kept
 
-    def depart(self, now_us: int, entered_us: int, shift_us: int) -> Departure | None:
+    def depart(self, entered_us: int, shift_us: int) -> Departure | None:
         """The next message leaves, with its sequence number; None: the queue is empty.
 
         One that the link cannot carry (its MTU has shrunk under a single sample) is dropped and counted.
         """
         while self._queue:
-            item = self._queue.popleft()
+            since_us, item = self._queue.popleft()
             seq = self._seq & 0xFFFF
             if isinstance(item, _Data):
-                item = self._fitting(item)
+                item = self._fitting(since_us, item)
                 t0_us = (self.take.time_us(item.stream, item.first_index) + shift_us) & _U64
                 first = item.first_index & 0xFFFFFFFF
                 packed = pack_data(seq, item.stream, len(item.rows), first, t0_us, item.rows.tobytes())
-                now_us = item.t_us
             else:
                 packed = pack_stream(seq, item)
             if len(packed) > self.max_message:
                 self._dropped += 1
                 continue
             self._seq = (self._seq + 1) & 0xFFFFFFFF
-            return Departure(max(now_us, entered_us), packed)
+            return Departure(max(since_us, entered_us), packed)
         return None
 
-    def _fitting(self, item: _Data) -> _Data:
+    def _fitting(self, since_us: int, item: _Data) -> _Data:
         """The part that the link takes now; the rest goes back to the front. For links whose MTU has shrunk."""
         room = max(1, (self.max_message - DATA_HEADER.size) // (item.rows.itemsize * item.rows.shape[1]))
         if len(item.rows) <= room:
             return item
-        self._queue.appendleft(replace(item, first_index=item.first_index + room, rows=item.rows[room:]))
+        rest = replace(item, first_index=item.first_index + room, rows=item.rows[room:])
+        self._queue.appendleft((since_us, rest))
         return replace(item, rows=item.rows[:room])
 
     def abandon(self) -> None:

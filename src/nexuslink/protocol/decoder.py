@@ -34,6 +34,7 @@ from nexuslink.protocol.messages import (
     MAX_MESSAGE,
     MESSAGE_HEADER,
     MessageType,
+    SessionTotals,
     StatusMessage,
     StreamDescriptor,
 )
@@ -130,6 +131,10 @@ class Decoder:
     def begin(self) -> None:
         """A START was sent: sequence numbers and indexes begin at zero."""
         self._accounting.reset()
+
+    def settle(self, totals: SessionTotals, session: int | None = None) -> bool:
+        """The session has ended with these totals: see `Accounting.settle`."""
+        return self._accounting.settle(totals, session)
 
     def feed(self, data: bytes) -> Decoded:
         """Everything that became whole with these bytes."""

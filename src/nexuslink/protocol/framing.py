@@ -65,7 +65,8 @@ class Deframer:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Whole messages, each *with its four CRC bytes still at the end* (slicing them off here would copy)."""
-        frames = (self._pending + data).split(b"\0")
+        data = self._pending + data
+        frames = data.split(b"\0")
         self._pending = frames.pop()
         counts = self.counts
         if self._skipping and frames:
@@ -79,6 +80,11 @@ class Deframer:
             self._skipping = True
         if b"" in frames:  # zeros between frames are idle fill, not damage
             frames = [f for f in frames if f]
+        if len(data) > MAX_FRAME and max(map(len, frames), default=0) > MAX_FRAME:  # the same wherever it is cut
+            fitting = [f for f in frames if len(f) <= MAX_FRAME]
+            counts.discarded_bytes += sum(map(len, frames)) - sum(map(len, fitting))
+            counts.bad_length += len(frames) - len(fitting)
+            frames = fitting
 
         messages: list[bytes] = []
         decoded = map(cobs_decode, frames)
@@ -95,8 +101,8 @@ class Deframer:
             messages = whole
         sizes = set(map(len, messages))
         self.uniform = len(sizes) == 1
-        if sizes and (min(sizes) < MIN_MESSAGE + CRC_SIZE or max(sizes) > MAX_MESSAGE + CRC_SIZE):
-            fitting = [m for m in messages if MIN_MESSAGE + CRC_SIZE <= len(m) <= MAX_MESSAGE + CRC_SIZE]
+        if sizes and min(sizes) < MIN_MESSAGE + CRC_SIZE:
+            fitting = [m for m in messages if len(m) >= MIN_MESSAGE + CRC_SIZE]
             counts.bad_length += len(messages) - len(fitting)
             messages = fitting
         counts.good += len(messages)

@@ -504,7 +504,7 @@ class ForceCalibration:
             or next((text for i, item in enumerate(self.creep_s) if (text := _outside(f"creep_s[{i}]", item, -3.4028234663852886e+38, 3.4028234663852886e+38, " s"))), None)
             or _outside("tip_mass_kg", self.tip_mass_kg, 0.0, 5.0, " kg")
             or next((text for i, item in enumerate(self.tip_centre_m) if (text := _outside(f"tip_centre_m[{i}]", item, -3.4028234663852886e+38, 3.4028234663852886e+38, " m"))), None)
-            or next((text for i, item in enumerate(self.axis) if (text := _outside(f"axis[{i}]", item, -1.001, 1.001, ""))), None)
+            or next((text for i, item in enumerate(self.axis) if (text := _outside(f"axis[{i}]", item, -1.0010000467300415, 1.0010000467300415, ""))), None)
             or _outside("contact_area_mm2", self.contact_area_mm2, 0.0, 100000.0, " mm2")
             or _outside("contact_radius_mm", self.contact_radius_mm, 0.0, 1000.0, " mm")
             or _outside("overload_peak_n", self.overload_peak_n, -3.4028234663852886e+38, 3.4028234663852886e+38, " N")
@@ -773,7 +773,7 @@ class CalibrationRecord:
         return (
             _outside("record_version", self.record_version, 1, 1, "")
             or _outside("temperature_c", self.temperature_c, -40.0, 85.0, " degC")
-            or _outside("gravity_m_s2", self.gravity_m_s2, 9.7, 9.9, " m/s2")
+            or _outside("gravity_m_s2", self.gravity_m_s2, 9.699999809265137, 9.899999618530273, " m/s2")
             or next((text for i, item in enumerate(self.force) if (text := _within(f"force[{i}]", item.problem()))), None)
             or _within("gyro", self.gyro.problem())
             or _within("accelerometer", self.accelerometer.problem())
