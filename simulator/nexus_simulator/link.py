@@ -36,6 +36,7 @@ class Link:
         self._connected_ns: int | None = None
         """When this connection's first bytes came: nobody can be cut off before."""
         self._cut: str | None = None
+        self._damage = 0
 
     @property
     def ended(self) -> str | None:
@@ -75,6 +76,7 @@ class Link:
             return
         for message in self._deframer.feed(data):
             self.tool.receive(on_ns + FLIGHT_NS, message[:-CRC_SIZE])
+        self._count_damage(self._deframer.counts.bad)
 
     def poll(self, on_ns: int, room: int | None = None) -> list[tuple[int, bytes]]:
         """What has arrived at the host by now, each piece with its time of arrival; ``room``: stream messages."""
@@ -96,9 +98,15 @@ class Link:
         """The host is gone; what is in the air is lost."""
         self._air.clear()
         self._deframer = Deframer()
+        self._damage = self._faults.bad_requests
         self._faults.disconnected()
         self._cut = self._connected_ns = None
         self.tool.disconnect()
+
+    def _count_damage(self, damage: int) -> None:
+        """So many frames from the host could not be read on this connection: STATUS says how many since the start."""
+        self.tool.firmware.health.bad_frames += damage - self._damage
+        self._damage = damage
 
     def _due_on_the_way(self) -> int | None:
         faults = self._faults
@@ -123,6 +131,7 @@ class Link:
             for t_ns, message in faults.bytes_to_messages.take(until):
                 if self._cut is None:
                     self.tool.receive(t_ns, message)
+            self._count_damage(faults.bad_requests)
             faults.strike(until, self.tool)
             if self._cut is None:
                 arrived += faults.messages_to_bytes.take(until)
@@ -163,7 +172,13 @@ class Link:
 
 def make_link(options: Options) -> Link:
     """A tool with its line, as the options say."""
-    return Link(Tool(options), Faults(options.faults, options.seed, FLIGHT_NS))
+    faults = Faults(options.faults, options.seed, FLIGHT_NS)
+    if options.defect is None:
+        return Link(Tool(options), faults)
+    from nexus_simulator.defects.table import DEFECTS  # it is made of links: not at the top
+
+    defect = DEFECTS[options.defect]
+    return defect.link(Tool(options, defect.firmware), faults)
 
 
 def joined(arrived: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:

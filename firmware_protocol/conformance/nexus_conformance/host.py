@@ -69,6 +69,8 @@ class Answer:
     seq: int
     status: int
     payload: bytes
+    place: int
+    """Where in `Host.heard` it came."""
 
     @property
     def content(self) -> tuple[int, bytes]:
@@ -163,7 +165,7 @@ class Host:
         _, _, seq, request_id, opcode, status = RESPONSE_HEADER.unpack_from(message)
         payload = message[RESPONSE_HEADER.size :]
         answers = self._answers.setdefault((request_id, opcode), [])
-        answers.append(Answer(self.now_ns, seq, status, payload))
+        answers.append(Answer(self.now_ns, seq, status, payload, len(self.heard)))
         if len(answers) > self._sent[request_id, opcode]:
             self.tally.strays[f"id {request_id:#06x} {name_of(Opcode, opcode)}"] += 1
         if payload and status not in (Status.OK, Status.UNSUPPORTED_VERSION):

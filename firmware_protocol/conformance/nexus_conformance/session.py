@@ -57,7 +57,8 @@ class Batch:
 class Health:
     """One STATUS message."""
 
-    seq: int
+    place: int
+    """Stream messages of the session that came up to and with it."""
     status: StatusMessage
 
 
@@ -111,12 +112,8 @@ class Session:
     @property
     def health(self) -> list[Health]:
         """STATUS messages that are long enough to be one."""
-        found = []
-        for h in self.heard:
-            status = take_status(h)
-            if status is not None:
-                found.append(Health(int(MESSAGE_HEADER.unpack_from(h.message)[2]), status))
-        return found
+        taken = ((place, take_status(h)) for place, h in enumerate(self.heard, 1))
+        return [Health(place, status) for place, status in taken if status is not None]
 
     def of(self, stream: int) -> list[Batch]:
         """Batches of one stream."""
@@ -171,11 +168,14 @@ async def begin(host: Host, mask: int = ALL) -> Session:
 
 async def end(host: Host, session: Session) -> StopResponse:
     """STOP, and gather what came."""
-    session.stop = await host.demand(Opcode.STOP, StopResponse, StopRequest(StopReason.DONE).pack())
+    answer = await host.ask(Opcode.STOP, StopRequest(StopReason.DONE).pack())
+    session.stop = stop = StopResponse.unpack(answer.payload)
+    if stop is None or answer.status != Status.OK:
+        raise Failed(f"STOP: {name_of(Status, answer.status)} with {len(answer.payload)} bytes, not the session's totals")
     host.streaming = False
-    session.stopped_at = len(host.heard)
+    session.stopped_at = answer.place
     session.heard = [h for h in host.heard[session.first_heard : session.stopped_at] if is_stream(h)]
-    return session.stop
+    return stop
 
 
 @asynccontextmanager

@@ -139,10 +139,11 @@ async def _channels(host: Host) -> str:
             await run_for(host, session, SHORT_S)
         await host.demand(Opcode.CONFIGURE, ConfigureResponse, _as_it_was(before).pack())
         size = sample_size(StreamDescriptor.unpack(answer.payload) or before)
-        wrong = sum(len(b.samples) != b.count * size for b in session.batches)
-        evidence = f"stream {before.stream} with mask {now.channel_mask:#x}: {len(session.batches)} batches, {wrong} not of {size} bytes a sample"
+        batches = session.of(before.stream)
+        wrong = sum(len(b.samples) != b.count * size for b in batches)
+        evidence = f"stream {before.stream} with mask {now.channel_mask:#x}: {len(batches)} batches, {wrong} not of {size} bytes a sample"
         need(now.channel_mask.bit_count() == sum(g.channels for g in now.groups), f"{evidence}; mask and groups differ")
-        need(bool(session.batches) and not wrong, evidence)
+        need(bool(batches) and not wrong, evidence)
         return evidence
     raise NotApplicable("no stream sends fewer channels")
 

@@ -70,9 +70,9 @@ async def record(host: Host) -> bytes:
     whole = b""
     while True:
         page = await record_page(host, len(whole))
-        if not page.count:
-            break
         whole += page.data
+        if not page.count or len(whole) >= page.size:
+            break
         need(len(whole) <= CALIBRATION_MAX, f"the calibration record does not end within {CALIBRATION_MAX} bytes")
     if not whole:
         raise Failed("the calibration record is empty")

@@ -6,7 +6,7 @@ import random
 from typing import Final
 
 from nexus_conformance.host import ANSWER_S, Host
-from nexus_conformance.requirement import Requirement, need
+from nexus_conformance.requirement import NotApplicable, Requirement, need
 from nexus_conformance.session import streaming, take_status
 from nexuslink.protocol.framing import MAX_FRAME, frame
 from nexuslink.protocol.messages import MAX_PENDING, REQUEST_HEADER, STATUS_PERIOD_US, MessageType, Opcode
@@ -120,13 +120,16 @@ async def _counted(host: Host) -> str:
                 return any(take_status(h) is not None for h in host.heard[at:])
 
             came = await host.wait(found, 4 * TOTALS_AFTER_S)
-            need(came, "no STATUS came to read the count from")
+            if not came:
+                raise NotApplicable("no STATUS came to read the count from, see NX-STR-008")
             at, status = next((i + 1, s) for i, h in enumerate(host.heard) if i >= at and (s := take_status(h)))
             return status.bad_frames
 
         before = await next_count()
         for _ in range(DAMAGED):
-            await host.write(damaged(host.request(Opcode.TOTALS)))
+            message = host.request(Opcode.TOTALS)
+            host.expect(message)
+            await host.write(damaged(message))
         await host.write(bytes(ZEROS))
         after = await next_count()
     evidence = f"bad_frames rose by {after - before} after {DAMAGED} damaged frames and {ZEROS} zeros"

@@ -10,7 +10,7 @@ from typing import Final
 from nexus_conformance.checks.facts import descriptor, streams
 from nexus_conformance.errors import LinkEndedError
 from nexus_conformance.host import Host, look_alive, name_of
-from nexus_conformance.requirement import Consent, Failed, Requirement, need
+from nexus_conformance.requirement import Consent, Failed, NotApplicable, Requirement, need
 from nexus_conformance.session import ALL, begin, run_for, streaming
 from nexuslink.protocol.messages import (
     RESET_MAGIC,
@@ -144,6 +144,8 @@ async def _totals(host: Host) -> str:
     """What was made before the restart can still be settled."""
     made = await _restart(host)
     before, after = made.totals_before, made.totals_after
+    if made.early_start == Status.OK:
+        raise NotApplicable("another session ran before HELLO, see NX-RST-003")
     evidence = f"session {before.session} sent {before.sent}, after the restart session {after.session} sent {after.sent}"
     need(before == after, evidence)
     return evidence

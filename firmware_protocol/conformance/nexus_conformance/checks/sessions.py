@@ -140,6 +140,7 @@ async def _settled(host: Host) -> str:
     """A session that HELLO ended has its totals too: received and unsent make what was produced."""
     session = await begin(host)
     await run_for(host, session, SHORT_S)
+    host.streaming = False
     await host.fresh()
     answer = await host.demand(Opcode.TOTALS, TotalsResponse)
     if answer.streaming:

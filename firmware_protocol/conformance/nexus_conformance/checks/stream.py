@@ -8,8 +8,8 @@ from typing import Final
 from nexus_conformance.checks.facts import streams
 from nexus_conformance.checks.recording import LENGTH_S, QUIET_S, recording, some_batches
 from nexus_conformance.host import Host
-from nexus_conformance.requirement import Failed, Requirement, need
-from nexus_conformance.session import Session, is_stream, quickest, sample_size, sample_time_us
+from nexus_conformance.requirement import Failed, NotApplicable, Requirement, need
+from nexus_conformance.session import Health, Session, is_stream, quickest, sample_size, sample_time_us
 from nexuslink.protocol.messages import (
     BATCH_FLUSH_US,
     MESSAGE_HEADER,
@@ -170,24 +170,23 @@ async def _payloads(host: Host) -> str:
 
 
 async def _produced(host: Host) -> str:
-    """STATUS counts what was made: without drops that is its own seq and one."""
-    session = (await some_batches(host)).session
+    """STATUS counts what was made: without drops that is what came before it, and itself."""
+    health = _health((await some_batches(host)).session)
     wrong = [
-        f"at seq {h.seq}: produced {h.status.produced}, dropped {h.status.dropped}"
-        for h in session.health
-        if h.status.dropped > h.status.produced or (not h.status.dropped and h.status.produced != h.seq + 1)
+        f"message {h.place} says produced {h.status.produced}, dropped {h.status.dropped}"
+        for h in health
+        if h.status.dropped > h.status.produced or (not h.status.dropped and h.status.produced != h.place)
     ]
-    last = session.health[-1] if session.health else None
-    said = f"seq {last.seq}, produced {last.status.produced}, dropped {last.status.dropped}" if last else "none came"
-    need(last is not None and not wrong, f"STATUS: {'; '.join(wrong) or said}")
-    return f"last STATUS: {said}"
+    need(not wrong, f"STATUS: {'; '.join(wrong)}")
+    last = health[-1]
+    return f"STATUS as message {last.place}: produced {last.status.produced}, dropped {last.status.dropped}"
 
 
 async def _link(host: Host) -> str:
     """STATUS and HELLO say the same about the link."""
     wanted = (await host.fresh()).max_message
-    said = {h.status.max_message for h in (await some_batches(host)).session.health}
-    evidence = f"HELLO says max_message {wanted}, STATUS {', '.join(map(str, sorted(said))) or 'never came'}"
+    said = {h.status.max_message for h in _health((await some_batches(host)).session)}
+    evidence = f"HELLO says max_message {wanted}, STATUS {', '.join(map(str, sorted(said)))}"
     need(said == {wanted}, evidence)
     return evidence
 
@@ -203,6 +202,12 @@ async def _rate(host: Host) -> str:
         said.append(f"stream {number}: {made} samples, {held:.1f} due")
     need(not wrong, "; ".join(said))
     return f"{'; '.join(said)} in {session.duration_us / 1e6:.3f} s"
+
+
+def _health(session: Session) -> list[Health]:
+    if not session.health:
+        raise NotApplicable("no STATUS came, see NX-STR-008")
+    return session.health
 
 
 def _totals(session: Session) -> tuple[int, int]:
