@@ -17,16 +17,19 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command = subparsers.add_parser("conformance", help=doc, description=doc)
     command.add_argument("url", nargs="?", help="address of a tool: serial:PORT, tcp:HOST:PORT, sim:")
     command.add_argument("--list", action="store_true", help="say all requirements and run nothing")
-    command.add_argument("--only", nargs="+", default=[], metavar="ID", help="these only; NX-STR means all that begin so")
+    command.add_argument(
+        "--only", nargs="+", default=[], metavar="ID", help="these only; NX-STR means all that begin so"
+    )
     command.add_argument("--write", action="store_true", help="also write the tool's own calibration record again")
     command.add_argument("--reset", action="store_true", help="also restart the tool")
-    command.add_argument("--code", type=_number, default=None, help="UNLOCK's code (default: that of simulated tools)")
+    command.add_argument("--code", type=number, default=None, help="UNLOCK's code (default: that of simulated tools)")
     command.add_argument("--json", action="store_true", help="one JSON document for programs")
     command.add_argument("--junit", default=None, metavar="FILE", help="also write JUnit XML for CI")
     command.set_defaults(run=_run)
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
+    """Decimal, or hexadecimal with 0x."""
     return int(text, 0)
 
 

@@ -1,4 +1,4 @@
-"""The table of requirements as Markdown: ``python -m nexus_conformance.document > firmware_protocol/docs/requirements.md``."""
+"""The requirements as Markdown, in firmware_protocol/docs/requirements.md: ``python -m nexus_conformance.document``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from nexus_conformance.suite import REQUIREMENTS
 
 _HEAD = """# What a tool must do
 
-Every requirement that `nexuslink conformance URL` checks. Made from the suite by `python -m nexus_conformance.document`:
-do not edit. An id is never given twice and never changes its meaning. Messages and constants are explained in
-[reference.md](reference.md); "needs" names capability bits without which a requirement does not apply, and what the
-person must allow (`--write`: the tool's own calibration record is written again; `--reset`: the tool is restarted).
+Every requirement that `nexuslink conformance URL` checks. This page is the output of
+`python -m nexus_conformance.document`: do not edit it. An id is never given twice and never changes its meaning.
+Messages and constants are explained in [reference.md](reference.md). "Needs" names capability bits without which a
+requirement does not apply, and what the person must allow: `--write` writes the tool's own calibration record again
+and clears its error reports, `--reset` restarts the tool.
 """
 _NOUNS = {
     "VER": "Versions and identity", "FRM": "Frames", "CTL": "Requests and responses", "DSC": "Description",

@@ -230,6 +230,10 @@ class Host:
         _, _, _, request_id, opcode, _ = REQUEST_HEADER.unpack_from(message)
         return self._answers.get((request_id, opcode), [])
 
+    def answered(self, request_id: int) -> int:
+        """How many answers with this id have come, whatever the opcode."""
+        return sum(len(answers) for (id_, _), answers in self._answers.items() if id_ == request_id)
+
     async def send_once(self, message: bytes, limit_s: float = ANSWER_S) -> Answer | None:
         """Send a request exactly once; the answer to this sending."""
         before = len(self.answers(message))

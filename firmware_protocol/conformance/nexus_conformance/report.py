@@ -70,7 +70,12 @@ class Report:
 
     def document(self) -> dict[str, Any]:
         """For programs: plain values."""
-        return {"url": self.url, "tool": self.tool, "passed": self.passed, "findings": [asdict(f) for f in self.findings]}
+        return {
+            "url": self.url,
+            "tool": self.tool,
+            "passed": self.passed,
+            "findings": [asdict(f) for f in self.findings],
+        }
 
     def junit(self) -> str:
         """For CI: JUnit XML, one test case a requirement."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nexuslink.protocol.messages import Capability
 
@@ -35,6 +35,8 @@ class Consent(StrEnum):
     """It restarts the tool."""
 
 
+NOTHING: Final = Capability(0)
+"""No capability needed."""
 Check = Callable[["Host"], Awaitable[str]]
 
 
@@ -48,7 +50,7 @@ class Requirement:
     source: str
     """Where the reference says so: message, opcode or constant."""
     check: Check
-    needs: Capability = Capability(0)
+    needs: Capability = NOTHING
     """Without all of these bits in INFO.capabilities it does not apply."""
     consents: tuple[Consent, ...] = ()
     framed: bool = False

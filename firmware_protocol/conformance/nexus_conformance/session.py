@@ -1,4 +1,4 @@
-"""One streaming session as the suite saw it: what came between START's response and STOP's, taken apart. Judges nothing.
+"""One streaming session as the suite saw it: what came between START and STOP's response, taken apart.
 
 Device times are microseconds, arrivals nanoseconds of the transport's clock.
 """
@@ -95,7 +95,9 @@ class Session:
     """Where in `Host.heard` it begins."""
     stop: StopResponse | None = None
     heard: list[Heard] = field(default_factory=list)
-    """Stream messages, filled in at the stop."""
+    """Stream messages; this and what follows is filled in at the stop."""
+    batches: list[Batch] = field(default_factory=list)
+    """DATA messages that are long enough to be one."""
     stopped_at: int = 0
     """Where in `Host.heard` it ends."""
 
@@ -103,11 +105,6 @@ class Session:
     def seqs(self) -> list[int]:
         """Sequence numbers of all stream messages, in order of arrival."""
         return [int(MESSAGE_HEADER.unpack_from(h.message)[2]) for h in self.heard]
-
-    @property
-    def batches(self) -> list[Batch]:
-        """DATA messages that are long enough to be one."""
-        return [batch for h in self.heard if (batch := take_batch(h)) is not None]
 
     @property
     def health(self) -> list[Health]:
@@ -171,10 +168,13 @@ async def end(host: Host, session: Session) -> StopResponse:
     answer = await host.ask(Opcode.STOP, StopRequest(StopReason.DONE).pack())
     session.stop = stop = StopResponse.unpack(answer.payload)
     if stop is None or answer.status != Status.OK:
-        raise Failed(f"STOP: {name_of(Status, answer.status)} with {len(answer.payload)} bytes, not the session's totals")
+        raise Failed(
+            f"STOP: {name_of(Status, answer.status)} with {len(answer.payload)} bytes, not the session's totals"
+        )
     host.streaming = False
     session.stopped_at = answer.place
     session.heard = [h for h in host.heard[session.first_heard : session.stopped_at] if is_stream(h)]
+    session.batches = [batch for h in session.heard if (batch := take_batch(h)) is not None]
     return stop
 
 
@@ -212,7 +212,9 @@ async def look_at_clock(host: Host) -> list[Sync]:
         answer = await host.ask(Opcode.TIME_SYNC, TimeSyncRequest(send_ns).pack())
         stamps = TimeSyncResponse.unpack(answer.payload)
         if stamps is None or answer.status != Status.OK:
-            raise Failed(f"TIME_SYNC: {name_of(Status, answer.status)} with {len(answer.payload)} bytes, not four stamps")
+            raise Failed(
+                f"TIME_SYNC: {name_of(Status, answer.status)} with {len(answer.payload)} bytes, not four stamps"
+            )
         syncs.append(Sync(send_ns, answer.arrival_ns, stamps))
     return syncs
 

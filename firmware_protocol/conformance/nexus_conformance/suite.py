@@ -54,7 +54,7 @@ REQUIREMENTS: Final[tuple[Requirement, ...]] = tuple(
     for requirement in noun.REQUIREMENTS
 )  # fmt: skip
 CHECK_S: Final = 60.0
-"""Guard over one check, seconds of the transport's clock and of the host's."""
+"""Guard over one check, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +129,27 @@ async def _introduce(host: Host, url: str) -> str:
 
 async def _judge(host: Host, requirement: Requirement, wishes: Wishes) -> Finding:
     """One check, from a fresh conversation on."""
-
-    def found(verdict: Verdict, evidence: str) -> Finding:
-        return Finding(requirement.id, requirement.sentence, verdict, evidence)
-
-    missing = [f"--{consent}" for consent in requirement.consents if not wishes.allows(consent)]
-    if missing:
-        return found(Verdict.NOT_APPLICABLE, f"needs {' and '.join(missing)}")
-    if requirement.framed and not host.framed:
-        return found(Verdict.NOT_APPLICABLE, "this carrier has no frames")
     try:
         async with asyncio.timeout(CHECK_S):
-            await host.fresh()
-            if requirement.needs:
-                absent = requirement.needs & ~await capabilities(host)
-                if absent:
-                    return found(Verdict.NOT_APPLICABLE, f"the tool has no {absent.name}")
-            return found(Verdict.PASS, await requirement.check(host))
+            verdict, evidence = Verdict.PASS, await _checked(host, requirement, wishes)
     except Failed as failure:
-        return found(Verdict.FAIL, str(failure))
+        verdict, evidence = Verdict.FAIL, str(failure)
     except NotApplicable as reason:
-        return found(Verdict.NOT_APPLICABLE, str(reason))
+        verdict, evidence = Verdict.NOT_APPLICABLE, str(reason)
     except TimeoutError:
-        return found(Verdict.FAIL, f"the check did not end within {CHECK_S:g} s")
+        verdict, evidence = Verdict.FAIL, f"the check did not end within {CHECK_S:g} s"
+    return Finding(requirement.id, requirement.sentence, verdict, evidence)
+
+
+async def _checked(host: Host, requirement: Requirement, wishes: Wishes) -> str:
+    """The check's evidence, where it applies."""
+    missing = [f"--{consent}" for consent in requirement.consents if not wishes.allows(consent)]
+    if missing:
+        raise NotApplicable(f"needs {' and '.join(missing)}")
+    if requirement.framed and not host.framed:
+        raise NotApplicable("this carrier has no frames")
+    await host.fresh()
+    absent = requirement.needs & ~await capabilities(host) if requirement.needs else requirement.needs
+    if absent:
+        raise NotApplicable(f"the tool has no {absent.name}")
+    return await requirement.check(host)

@@ -1,4 +1,4 @@
-"""The reference firmware with hands in it: what an answer says and what leaves can be changed. Changes nothing itself."""
+"""The reference firmware with hands in it: what an answer says and what leaves can be changed."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from nexus_simulator.defects.base import DATA, Answer, Defective, with_data, wit
 from nexus_simulator.defects.conversation import OwnLink
 from nexus_simulator.firmware.processor import _Pending
 from nexus_simulator.firmware.requests import Moment, carry_out
-from nexus_simulator.firmware.session import NO_SESSION, Departure, Session, _Data
-from nexuslink.protocol.envelope import Request, pack_data
+from nexus_simulator.firmware.session import Departure, Session, _Data
+from nexuslink.protocol.envelope import Request, StreamMessage, pack_data
 from nexuslink.protocol.messages import (
     MAX_MESSAGE,
     STATUS_PERIOD_US,
@@ -52,12 +52,12 @@ class LateBatches(Session):
 
     ending = False
 
-    def depart(self, now_us: int, entered_us: int, shift_us: int) -> Departure | None:
+    def depart(self, entered_us: int, shift_us: int) -> Departure | None:
         """Only what is old enough, until STOP."""
-        first = self._queue[0] if self._queue else None
-        if isinstance(first, _Data) and not self.ending and now_us - first.t_us < LATE_US:
+        now_us = self.next_cut_us - self._period_us
+        if self._queue and not self.ending and now_us - self._queue[0][0] < LATE_US:
             return None
-        return super().depart(now_us, max(entered_us, now_us), shift_us)
+        return super().depart(max(entered_us, now_us), shift_us)
 
 
 class LosesBatches(Session):
@@ -65,10 +65,10 @@ class LosesBatches(Session):
 
     batches = 0
 
-    def enqueue(self, item: Any) -> bool:
+    def enqueue(self, now_us: int, item: _Data | StreamMessage) -> bool:
         """Not every one."""
         self.batches += 1
-        return True if self.batches % EVERY == 0 and isinstance(item, _Data) else super().enqueue(item)
+        return (self.batches % EVERY == 0 and isinstance(item, _Data)) or super().enqueue(now_us, item)
 
 
 class NumbersDrops(Session):
@@ -76,11 +76,11 @@ class NumbersDrops(Session):
 
     batches = 0
 
-    def enqueue(self, item: Any) -> bool:
+    def enqueue(self, now_us: int, item: _Data | StreamMessage) -> bool:
         """A drop now and then."""
         self.batches += 1
         if self.batches % EVERY or not isinstance(item, _Data):
-            return super().enqueue(item)
+            return super().enqueue(now_us, item)
         self._seq += 1
         self._dropped += 1
         return False
@@ -310,7 +310,7 @@ class ForgetsAtStop(Defective):
         if request.opcode == Opcode.STOP and status is Status.OK:
             said, self.said = self.said, payload[8:]
             if payload[8:] == said:
-                return status, payload[:8] + NO_SESSION.pack()
+                return status, payload[:8] + bytes(len(said))
         return status, payload
 
     said = b""

@@ -8,9 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nexus_simulator.defects import conversation as talk
-from nexus_simulator.defects import lines
+from nexus_simulator.defects import lines, memory
 from nexus_simulator.defects import streaming as flow
-from nexus_simulator.defects.base import DATA, RESPONSES, STREAM, Answer, Defective, answering, leaving, saying, swapping
+from nexus_simulator.defects.base import (
+    DATA,
+    RESPONSES,
+    STREAM,
+    Answer,
+    Defective,
+    answering,
+    leaving,
+    saying,
+    swapping,
+)
 from nexus_simulator.firmware.processor import Firmware
 from nexus_simulator.link import Link
 from nexuslink.protocol.envelope import Request
@@ -214,22 +224,22 @@ DEFECTS: Mapping[str, Defect] = {
     "all-channels": _of(flow.AllChannels),
     "configures-always": _of(flow.ConfiguresAlways),
     # calibration
-    "spoilt-record": _of(talk.SpoiltRecord),
+    "spoilt-record": _of(memory.SpoiltRecord),
     "impossible-record": Defect("The record says a gravity of 5.", _made_as(record_gravity_m_s2=5.0)),
     "far-end": Defect("Reading beyond the record's end is refused.", answering(Opcode.CALIBRATION_READ, _end_is_far)),
-    "unlocked": Defect("Writes without UNLOCK.", talk.storing("unlocked")),
-    "any-code": Defect("Any code unlocks.", talk.storing("any code")),
-    "any-tries": Defect("Codes may be guessed for ever.", talk.storing("any tries")),
+    "unlocked": Defect("Writes without UNLOCK.", memory.storing("unlocked")),
+    "any-code": Defect("Any code unlocks.", memory.storing("any code")),
+    "any-tries": Defect("Codes may be guessed for ever.", memory.storing("any tries")),
     "open-long": Defect("UNLOCK opens for too long.", saying(Opcode.UNLOCK, UnlockResponse, open_s=1000)),
     "any-piece": Defect("Pieces need not follow each other.", swapping(Opcode.CALIBRATION_WRITE, _RANGE, _OK)),
     "any-count": Defect("A piece may be shorter than it says.", swapping(Opcode.CALIBRATION_WRITE, _BAD, _OK)),
-    "any-crc": Defect("COMMIT does not look at the CRC.", talk.storing("any crc")),
-    "any-record": Defect("COMMIT does not look at values.", talk.storing("any record")),
-    "any-length": Defect("COMMIT does not look at the length.", talk.storing("any length")),
-    "spoils": Defect("COMMIT keeps another byte than it got.", talk.storing("spoils")),
-    "commits-while-streaming": Defect("COMMIT while streaming is done.", talk.storing("commits while streaming")),
-    "stays-open": Defect("HELLO does not lock.", talk.storing("stays open")),
-    "keeps-aside": Defect("HELLO keeps a half-written record.", talk.storing("keeps aside")),
+    "any-crc": Defect("COMMIT does not look at the CRC.", memory.storing("any crc")),
+    "any-record": Defect("COMMIT does not look at values.", memory.storing("any record")),
+    "any-length": Defect("COMMIT does not look at the length.", memory.storing("any length")),
+    "spoils": Defect("COMMIT keeps another byte than it got.", memory.storing("spoils")),
+    "commits-while-streaming": Defect("COMMIT while streaming is done.", memory.storing("commits while streaming")),
+    "stays-open": Defect("HELLO does not lock.", memory.storing("stays open")),
+    "keeps-aside": Defect("HELLO keeps a half-written record.", memory.storing("keeps aside")),
     # parts
     "no-pulse": Defect("One haptic pattern fails.", answering(Opcode.HAPTIC, _no_pulse)),
     "any-haptic": Defect("HAPTIC beyond its range is OK.", swapping(Opcode.HAPTIC, _RANGE, _OK)),
@@ -244,11 +254,11 @@ DEFECTS: Mapping[str, Defect] = {
     "keeps-reports": _of(talk.KeepsReports),
     "chatters": _of(talk.Chatters),
     # restart
-    "any-word": _of(talk.AnyWord),
-    "same-boot": _of(talk.SameBoot),
-    "late-start": _of(talk.LateStart),
-    "forgets-totals": _of(talk.ForgetsTotals),
-    "forgets-sessions": _of(talk.ForgetsSessions),
-    "keeps-configuration": _of(talk.KeepsConfiguration),
+    "any-word": _of(memory.AnyWord),
+    "same-boot": _of(memory.SameBoot),
+    "late-start": _of(memory.LateStart),
+    "forgets-totals": _of(memory.ForgetsTotals),
+    "forgets-sessions": _of(memory.ForgetsSessions),
+    "keeps-configuration": _of(memory.KeepsConfiguration),
 }  # fmt: skip
 """Name -> defect, in the order of the suite's nouns."""

@@ -90,8 +90,13 @@ async def _pages(host: Host) -> str:
     need(len(data) == size, f"pages make {len(data)} bytes, INFO says {size}")
     page = await record_page(host, ODD_OFFSET)
     evidence = f"{len(data)} bytes, as INFO says"
-    need(page.offset == ODD_OFFSET and page.size == size, f"{evidence}; a page at {ODD_OFFSET} says {page.offset} of {page.size}")
-    need(page.data == data[ODD_OFFSET : ODD_OFFSET + page.count], f"{evidence}; from {ODD_OFFSET} on it reads otherwise")
+    need(
+        page.offset == ODD_OFFSET and page.size == size,
+        f"{evidence}; a page at {ODD_OFFSET} says {page.offset} of {page.size}",
+    )
+    need(
+        page.data == data[ODD_OFFSET : ODD_OFFSET + page.count], f"{evidence}; from {ODD_OFFSET} on it reads otherwise"
+    )
     return f"{evidence}; from {ODD_OFFSET} on {page.count} bytes that fit"
 
 
@@ -209,7 +214,9 @@ async def _short(host: Host) -> str:
     await _unlock(host)
     await _write(host, data[:PIECE])
     whole = CalibrationCommitRequest(len(data), crc32(data)).pack()
-    return await host.refuse(Opcode.CALIBRATION_COMMIT, whole, Status.OUT_OF_RANGE, f"COMMIT with {PIECE} of {len(data)} bytes")
+    return await host.refuse(
+        Opcode.CALIBRATION_COMMIT, whole, Status.OUT_OF_RANGE, f"COMMIT with {PIECE} of {len(data)} bytes"
+    )
 
 
 async def _rewrite(host: Host) -> str:
@@ -262,24 +269,62 @@ _R: Final = (Consent.RESET,)
 """It spends one of UNLOCK_TRIES, which only a restart gives back."""
 
 REQUIREMENTS: Final = (
-    Requirement("NX-CAL-001", "CALIBRATION_READ gives the record piece by piece from any offset, as long as INFO says.",
-                "CalibrationReadResponse", _pages),
-    Requirement("NX-CAL-002", "At or after the record's end CALIBRATION_READ is OK with 0 bytes.", "CalibrationReadResponse", _beyond),
+    Requirement(
+        "NX-CAL-001",
+        "CALIBRATION_READ gives the record piece by piece from any offset, as long as INFO says.",
+        "CalibrationReadResponse",
+        _pages,
+    ),
+    Requirement(
+        "NX-CAL-002",
+        "At or after the record's end CALIBRATION_READ is OK with 0 bytes.",
+        "CalibrationReadResponse",
+        _beyond,
+    ),
     Requirement("NX-CAL-003", "The record's size and crc32 are true.", "CalibrationRecord", _whole),
-    Requirement("NX-CAL-004", "The record's values are within their ranges, and it is made for this tool.", "CalibrationRecord", _possible),
-    Requirement("NX-CAL-005", "Without UNLOCK, writing and committing are NOT_AUTHORISED.", "NOT_AUTHORISED", _locked, _W),
+    Requirement(
+        "NX-CAL-004",
+        "The record's values are within their ranges, and it is made for this tool.",
+        "CalibrationRecord",
+        _possible,
+    ),
+    Requirement(
+        "NX-CAL-005", "Without UNLOCK, writing and committing are NOT_AUTHORISED.", "NOT_AUTHORISED", _locked, _W
+    ),
     Requirement("NX-CAL-006", "UNLOCK with a wrong code is NOT_AUTHORISED.", "UnlockRequest", _wrong_code, _W, _R),
-    Requirement("NX-CAL-007", "UNLOCK with the right code opens for UNLOCK_S at most.", "UnlockResponse", _opens, _W, _K),
-    Requirement("NX-CAL-008", "A piece that does not follow the last one is OUT_OF_RANGE; offset 0 begins anew.",
-                "CalibrationWriteRequest", _gap, _W, _K),
+    Requirement(
+        "NX-CAL-007", "UNLOCK with the right code opens for UNLOCK_S at most.", "UnlockResponse", _opens, _W, _K
+    ),
+    Requirement(
+        "NX-CAL-008",
+        "A piece that does not follow the last one is OUT_OF_RANGE; offset 0 begins anew.",
+        "CalibrationWriteRequest",
+        _gap,
+        _W,
+        _K,
+    ),
     Requirement("NX-CAL-009", "A count that does not fit its payload is BAD_REQUEST.", "BAD_REQUEST", _count, _W, _K),
-    Requirement("NX-CAL-010", "A record whose CRC is wrong, inside or in COMMIT, is BAD_CRC; the old one is kept.",
-                "BAD_CRC", _bad_crc, _W, _K),
-    Requirement("NX-CAL-011", "A record with impossible values, or another tool's, is OUT_OF_RANGE; the old one is kept.",
-                "CalibrationRecord", _impossible, _W, _K),
-    Requirement("NX-CAL-012", "COMMIT of fewer bytes than it names is OUT_OF_RANGE.", "CalibrationCommitRequest", _short, _W, _K),
+    Requirement(
+        "NX-CAL-010",
+        "A record whose CRC is wrong, inside or in COMMIT, is BAD_CRC; the old one is kept.",
+        "BAD_CRC",
+        _bad_crc,
+        _W,
+        _K,
+    ),
+    Requirement(
+        "NX-CAL-011",
+        "A record with impossible values, or another tool's, is OUT_OF_RANGE; the old one is kept.",
+        "CalibrationRecord",
+        _impossible,
+        _W,
+        _K,
+    ),
+    Requirement(
+        "NX-CAL-012", "COMMIT of fewer bytes than it names is OUT_OF_RANGE.", "CalibrationCommitRequest", _short, _W, _K
+    ),
     Requirement("NX-CAL-013", "A committed record reads back byte by byte.", "CALIBRATION_COMMIT", _rewrite, _W, _K),
     Requirement("NX-CAL-014", "COMMIT while streaming is BAD_STATE.", "CALIBRATION_COMMIT", _while_streaming, _W, _K),
     Requirement("NX-CAL-015", "HELLO locks again.", "HELLO", _hello_locks, _W, _K),
     Requirement("NX-CAL-016", "HELLO forgets a half-written record.", "HELLO", _hello_forgets, _W, _K),
-)  # fmt: skip
+)

@@ -70,8 +70,12 @@ async def _stamps(host: Host) -> str:
 
 REQUIREMENTS: Final = (
     Requirement("NX-CLK-001", "TIME_SYNC echoes host_send_ns.", "TimeSyncResponse", _echo),
-    Requirement("NX-CLK-002", "The device clock never runs backwards; a request is received before its answer is sent.",
-                "TimeSyncResponse", _order),
+    Requirement(
+        "NX-CLK-002",
+        "The device clock never runs backwards; a request is received before its answer is sent.",
+        "TimeSyncResponse",
+        _order,
+    ),
     Requirement("NX-CLK-003", "The device clock counts microseconds.", "TimeSyncResponse", _pace),
     Requirement("NX-CLK-004", "START and STOP are stamped with the same clock.", "StartResponse", _stamps),
-)  # fmt: skip
+)

@@ -141,7 +141,8 @@ async def _channels(host: Host) -> str:
         size = sample_size(StreamDescriptor.unpack(answer.payload) or before)
         batches = session.of(before.stream)
         wrong = sum(len(b.samples) != b.count * size for b in batches)
-        evidence = f"stream {before.stream} with mask {now.channel_mask:#x}: {len(batches)} batches, {wrong} not of {size} bytes a sample"
+        seen = f"{len(batches)} batches, {wrong} not of {size} bytes a sample"
+        evidence = f"stream {before.stream} with mask {now.channel_mask:#x}: {seen}"
         need(now.channel_mask.bit_count() == sum(g.channels for g in now.groups), f"{evidence}; mask and groups differ")
         need(bool(batches) and not wrong, evidence)
         return evidence
@@ -176,13 +177,22 @@ async def _streaming(host: Host) -> str:
 REQUIREMENTS: Final = tuple(
     Requirement(id_, sentence, source, check, needs=Capability.CONFIGURE)
     for id_, sentence, source, check in (
-        ("NX-CFG-001", "CONFIGURE answers with the descriptor that DESCRIBE gives from then on.", "ConfigureResponse", _told),
+        (
+            "NX-CFG-001",
+            "CONFIGURE answers with the descriptor that DESCRIBE gives from then on.",
+            "ConfigureResponse",
+            _told,
+        ),
         ("NX-CFG-002", "The next session is as CONFIGURE said.", "ConfigureRequest", _done),
         ("NX-CFG-003", "A field of 0 leaves what it is about.", "ConfigureRequest", _nothing),
-        ("NX-CFG-004", "A stream, rate, range or channel that cannot be is OUT_OF_RANGE and changes nothing.",
-         "OUT_OF_RANGE", _impossible),
+        (
+            "NX-CFG-004",
+            "A stream, rate, range or channel that cannot be is OUT_OF_RANGE and changes nothing.",
+            "OUT_OF_RANGE",
+            _impossible,
+        ),
         ("NX-CFG-005", "Channels that are not sent are left out of DATA.", "ConfigureRequest", _channels),
         ("NX-CFG-006", "description_crc follows what CONFIGURE changed.", "HelloResponse", _checksum),
         ("NX-CFG-007", "CONFIGURE while streaming is BAD_STATE.", "CONFIGURE", _streaming),
     )
-)  # fmt: skip
+)

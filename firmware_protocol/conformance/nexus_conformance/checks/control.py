@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from nexus_conformance.checks.facts import capabilities, info
@@ -232,7 +233,7 @@ async def _sequence(host: Host) -> str:
     """Responses are numbered."""
     seqs = [(await host.ask(Opcode.TOTALS)).seq for _ in range(6)]
     evidence = f"seq of {len(seqs)} responses: {', '.join(map(str, seqs))}"
-    need(all((b - a) & 0xFFFF == 1 for a, b in zip(seqs, seqs[1:], strict=False)), evidence)
+    need(all((b - a) & 0xFFFF == 1 for a, b in pairwise(seqs)), evidence)
     return evidence
 
 
@@ -283,22 +284,38 @@ def _hex(numbers: Iterable[int]) -> str:
 
 REQUIREMENTS: Final = (
     Requirement("NX-CTL-001", "An unknown opcode is answered with UNKNOWN_OPCODE.", "UNKNOWN_OPCODE", _unknown),
-    Requirement("NX-CTL-002", "A payload that is too short is BAD_REQUEST, before anything else about it is judged.",
-                "BAD_REQUEST", _truncated),
+    Requirement(
+        "NX-CTL-002",
+        "A payload that is too short is BAD_REQUEST, before anything else about it is judged.",
+        "BAD_REQUEST",
+        _truncated,
+    ),
     Requirement("NX-CTL-003", "A payload longer than known is read as far as it is known.", "control.toml", _longer),
     Requirement("NX-CTL-004", "Flags of the header that are not known are ignored.", "MessageHeader", _flags),
     Requirement("NX-CTL-005", "A request sent again is answered again.", "MAX_PENDING", _retry_answered),
-    Requirement("NX-CTL-006", "The answer to a repeated request has the same content, time stamps included.",
-                "MAX_PENDING", _retry_same),
+    Requirement(
+        "NX-CTL-006",
+        "The answer to a repeated request has the same content, time stamps included.",
+        "MAX_PENDING",
+        _retry_same,
+    ),
     Requirement("NX-CTL-007", "A repeated request is carried out once.", "MAX_PENDING", _retry_once),
     Requirement("NX-CTL-008", "The last MAX_PENDING responses are remembered.", "MAX_PENDING", _remembers),
-    Requirement("NX-CTL-009", "The same request id with another opcode is another request.", "RequestHeader", _id_and_opcode),
+    Requirement(
+        "NX-CTL-009", "The same request id with another opcode is another request.", "RequestHeader", _id_and_opcode
+    ),
     Requirement("NX-CTL-010", "HELLO forgets remembered responses.", "HELLO", _forgets),
-    Requirement("NX-CTL-011", "Of more than MAX_PENDING requests at once each is answered, OK or BUSY; BUSY is not remembered.",
-                "BUSY", _crowd),
+    Requirement(
+        "NX-CTL-011",
+        "Of more than MAX_PENDING requests at once each is answered, OK or BUSY; BUSY is not remembered.",
+        "BUSY",
+        _crowd,
+    ),
     Requirement("NX-CTL-012", "A response bears the id and opcode of its own request.", "ResponseHeader", _matching),
     Requirement("NX-CTL-013", "seq of responses counts up by one.", "MessageHeader", _sequence),
     Requirement("NX-CTL-014", "A known opcode without the part for it is UNSUPPORTED.", "UNSUPPORTED", _absent),
     Requirement("NX-CTL-015", "DESCRIBE of a stream that is not there is OUT_OF_RANGE.", "DescribeRequest", _no_stream),
-    Requirement("NX-CTL-016", "STOP without a running stream is OK, with the latest totals.", "StopResponse", _stop_idle),
-)  # fmt: skip
+    Requirement(
+        "NX-CTL-016", "STOP without a running stream is OK, with the latest totals.", "StopResponse", _stop_idle
+    ),
+)

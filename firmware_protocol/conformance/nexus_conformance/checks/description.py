@@ -122,15 +122,34 @@ async def _same(host: Host) -> str:
 
 REQUIREMENTS: Final = (
     Requirement("NX-DSC-001", "INFO is whole, each field within its range.", "InfoResponse", _info),
-    Requirement("NX-DSC-002", "Capability bits that are neither known nor a vendor's are 0.", "Capability", _capabilities),
-    Requirement("NX-DSC-003", "DESCRIBE names number, kind, type, rate, channels and scale of every stream.",
-                "StreamDescriptor", _descriptors),
-    Requirement("NX-DSC-004", "A stream's rate is one that CONFIGURE takes.", "StreamDescriptor", _rates,
-                needs=Capability.CONFIGURE),
+    Requirement(
+        "NX-DSC-002", "Capability bits that are neither known nor a vendor's are 0.", "Capability", _capabilities
+    ),
+    Requirement(
+        "NX-DSC-003",
+        "DESCRIBE names number, kind, type, rate, channels and scale of every stream.",
+        "StreamDescriptor",
+        _descriptors,
+    ),
+    Requirement(
+        "NX-DSC-004",
+        "A stream's rate is one that CONFIGURE takes.",
+        "StreamDescriptor",
+        _rates,
+        needs=Capability.CONFIGURE,
+    ),
     Requirement("NX-DSC-005", "One sample of every stream fits a message.", "HelloResponse", _fits),
-    Requirement("NX-DSC-006", "INFO, the record, and each stream that has one name the same calibration id, never 0.",
-                "InfoResponse", _calibration_id),
-    Requirement("NX-DSC-007", "description_crc is the CRC-32 over INFO, DESCRIBE of every stream, and the record.",
-                "HelloResponse", _crc),
+    Requirement(
+        "NX-DSC-006",
+        "INFO, the record, and each stream that has one name the same calibration id, never 0.",
+        "InfoResponse",
+        _calibration_id,
+    ),
+    Requirement(
+        "NX-DSC-007",
+        "description_crc is the CRC-32 over INFO, DESCRIBE of every stream, and the record.",
+        "HelloResponse",
+        _crc,
+    ),
     Requirement("NX-DSC-008", "INFO does not change by itself.", "InfoResponse", _same),
-)  # fmt: skip
+)

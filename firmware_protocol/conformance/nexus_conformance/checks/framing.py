@@ -16,7 +16,8 @@ OVER_LONG_BYTES: Final = 4 * MAX_FRAME
 ZEROS: Final = 200
 DAMAGED: Final = 3
 """Frames with a wrong CRC that STATUS must count."""
-TOTALS_AFTER_S: Final = STATUS_PERIOD_US * 1e-6 * 1.1
+STRANGE_IDS: Final = (0xF001, 0xF002, 0xF003)
+STATUS_AFTER_S: Final = STATUS_PERIOD_US * 1e-6 * 1.1
 
 
 def damaged(message: bytes) -> bytes:
@@ -93,17 +94,16 @@ async def _together(host: Host) -> str:
 
 async def _foreign(host: Host) -> str:
     """Whole frames that are no requests."""
-    half = REQUEST_HEADER.pack(MessageType.REQUEST, 0, 0, 0x7001, Opcode.TOTALS, 0)[:-2]
+    half = REQUEST_HEADER.pack(MessageType.REQUEST, 0, 0, STRANGE_IDS[0], Opcode.TOTALS, 0)[:-2]
     strangers = {
         "less than a header": b"\x01\x00",
         "half a request": half,
-        "a response": REQUEST_HEADER.pack(MessageType.RESPONSE, 0, 0, 0x7002, Opcode.TOTALS, 0),
-        "an unknown type": REQUEST_HEADER.pack(0x7F, 0, 0, 0x7003, Opcode.TOTALS, 0),
+        "a response": REQUEST_HEADER.pack(MessageType.RESPONSE, 0, 0, STRANGE_IDS[1], Opcode.TOTALS, 0),
+        "an unknown type": REQUEST_HEADER.pack(0x7F, 0, 0, STRANGE_IDS[2], Opcode.TOTALS, 0),
     }
-    strays = host.tally.strays.total()
     await host.send(*strangers.values())
     alive = await _alive(host, ", ".join(strangers))
-    answered = host.tally.strays.total() - strays
+    answered = sum(map(host.answered, STRANGE_IDS))
     need(answered == 0, f"{answered} of {len(strangers)} messages that are no requests were answered")
     return alive
 
@@ -119,7 +119,7 @@ async def _counted(host: Host) -> str:
             def found() -> bool:
                 return any(take_status(h) is not None for h in host.heard[at:])
 
-            came = await host.wait(found, 4 * TOTALS_AFTER_S)
+            came = await host.wait(found, 4 * STATUS_AFTER_S)
             if not came:
                 raise NotApplicable("no STATUS came to read the count from, see NX-STR-008")
             at, status = next((i + 1, s) for i, h in enumerate(host.heard) if i >= at and (s := take_status(h)))
@@ -142,7 +142,11 @@ REQUIREMENTS: Final = tuple(
     for id_, sentence, check in (
         ("NX-FRM-001", "After any bytes, the frame that follows the next zero is read.", _garbage),
         ("NX-FRM-002", "A frame whose CRC-32 does not fit is neither carried out nor answered.", _wrong_crc),
-        ("NX-FRM-003", "A frame longer than the longest possible one is discarded up to its zero, not kept.", _over_long),
+        (
+            "NX-FRM-003",
+            "A frame longer than the longest possible one is discarded up to its zero, not kept.",
+            _over_long,
+        ),
         ("NX-FRM-004", "Zeros between frames are idle fill.", _zeros),
         ("NX-FRM-005", "A frame may come in pieces of any size.", _pieces),
         ("NX-FRM-006", "Frames that come together are all read, MAX_PENDING requests at least.", _together),

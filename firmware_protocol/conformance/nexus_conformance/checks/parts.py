@@ -93,7 +93,10 @@ async def _reports(host: Host) -> tuple[list[ErrorReport], int]:
     while True:
         first = len(reports)
         page = await host.demand(Opcode.ERRORS, ErrorsResponse, ErrorsRequest(first, 0).pack())
-        need(page.first == first and page.count == len(page.reports), f"page {first} says first {page.first}, count {page.count}")
+        need(
+            page.first == first and page.count == len(page.reports),
+            f"page {first} says first {page.first}, count {page.count}",
+        )
         reports += page.reports
         if not page.count or len(reports) >= REPORTS_MAX:
             return reports, page.total
@@ -129,7 +132,9 @@ async def _log_count(host: Host, level: int) -> tuple[int, list[int]]:
     await _all(host, Opcode.LOG_LEVEL, {f"level {level}": LogLevelRequest(level).pack()}, Status.OK)
     async with streaming(host) as session:
         await run_for(host, session, SHORT_S)
-    logs = [LogMessage.unpack(h.message[MESSAGE_HEADER.size :]) for h in session.heard if h.message[0] == MessageType.LOG]
+    logs = [
+        LogMessage.unpack(h.message[MESSAGE_HEADER.size :]) for h in session.heard if h.message[0] == MessageType.LOG
+    ]
     need(None not in logs, "a LOG message is too short")
     return len(logs), [line.level for line in logs if line and line.level < level]
 
@@ -147,18 +152,50 @@ async def _log(host: Host) -> str:
 
 REQUIREMENTS: Final = (
     Requirement("NX-HAP-001", "Every haptic pattern is OK.", "HapticRequest", _haptic, Capability.HAPTIC),
-    Requirement("NX-HAP-002", "A pattern, strength or duration beyond its range is OUT_OF_RANGE.", "HapticRequest",
-                _haptic_range, Capability.HAPTIC),
+    Requirement(
+        "NX-HAP-002",
+        "A pattern, strength or duration beyond its range is OUT_OF_RANGE.",
+        "HapticRequest",
+        _haptic_range,
+        Capability.HAPTIC,
+    ),
     Requirement("NX-LGT-001", "Every light pattern is OK.", "LightRequest", _light, Capability.LIGHT),
-    Requirement("NX-LGT-002", "An unknown light pattern is OUT_OF_RANGE.", "LightRequest", _light_range, Capability.LIGHT),
-    Requirement("NX-SLF-001", "SELF_TEST runs only what is asked, reports as passed only what ran, and all of it passes.",
-                "SelfTestResponse", _self_test, Capability.SELF_TEST),
-    Requirement("NX-SLF-002", "SELF_TEST while streaming is BAD_STATE.", "SELF_TEST", _self_test_streaming, Capability.SELF_TEST),
-    Requirement("NX-ERR-001", "ERRORS gives one report for each code, page by page, as many as total says.",
-                "ErrorsResponse", _errors, Capability.ERRORS),
-    Requirement("NX-ERR-002", "clear other than 0 and 1 is OUT_OF_RANGE.", "ErrorsRequest", _errors_range, Capability.ERRORS),
-    Requirement("NX-ERR-003", "clear = 1 answers with the reports and then forgets them.", "ErrorsRequest", _errors_clear,
-                Capability.ERRORS, (Consent.WRITE,)),
-    Requirement("NX-LOG-001", "LOG carries lines of the level asked for and above; none when OFF.", "LogLevelRequest",
-                _log, Capability.LOG),
-)  # fmt: skip
+    Requirement(
+        "NX-LGT-002", "An unknown light pattern is OUT_OF_RANGE.", "LightRequest", _light_range, Capability.LIGHT
+    ),
+    Requirement(
+        "NX-SLF-001",
+        "SELF_TEST runs only what is asked, reports as passed only what ran, and all of it passes.",
+        "SelfTestResponse",
+        _self_test,
+        Capability.SELF_TEST,
+    ),
+    Requirement(
+        "NX-SLF-002", "SELF_TEST while streaming is BAD_STATE.", "SELF_TEST", _self_test_streaming, Capability.SELF_TEST
+    ),
+    Requirement(
+        "NX-ERR-001",
+        "ERRORS gives one report for each code, page by page, as many as total says.",
+        "ErrorsResponse",
+        _errors,
+        Capability.ERRORS,
+    ),
+    Requirement(
+        "NX-ERR-002", "clear other than 0 and 1 is OUT_OF_RANGE.", "ErrorsRequest", _errors_range, Capability.ERRORS
+    ),
+    Requirement(
+        "NX-ERR-003",
+        "clear = 1 answers with the reports and then forgets them.",
+        "ErrorsRequest",
+        _errors_clear,
+        Capability.ERRORS,
+        (Consent.WRITE,),
+    ),
+    Requirement(
+        "NX-LOG-001",
+        "LOG carries lines of the level asked for and above; none when OFF.",
+        "LogLevelRequest",
+        _log,
+        Capability.LOG,
+    ),
+)

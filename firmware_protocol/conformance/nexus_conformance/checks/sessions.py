@@ -162,12 +162,24 @@ def _brief(totals: SessionTotals | None) -> str:
 
 REQUIREMENTS: Final = (
     Requirement("NX-SES-001", "Each START begins seq and every first_index at 0 again.", "START", _restart),
-    Requirement("NX-SES-002", "Sessions are numbered from 1 by one; START, TOTALS and STOP name the same.", "StartResponse", _number),
-    Requirement("NX-SES-003", "TOTALS says whether a session runs, and after it exactly what STOP said.", "TotalsResponse", _totals),
+    Requirement(
+        "NX-SES-002",
+        "Sessions are numbered from 1 by one; START, TOTALS and STOP name the same.",
+        "StartResponse",
+        _number,
+    ),
+    Requirement(
+        "NX-SES-003",
+        "TOTALS says whether a session runs, and after it exactly what STOP said.",
+        "TotalsResponse",
+        _totals,
+    ),
     Requirement("NX-SES-004", "STOP again says the totals of the latest session.", "StopResponse", _stop_again),
-    Requirement("NX-SES-005", "START while streaming is BAD_STATE and leaves the session as it is.", "BAD_STATE", _start_again),
+    Requirement(
+        "NX-SES-005", "START while streaming is BAD_STATE and leaves the session as it is.", "BAD_STATE", _start_again
+    ),
     Requirement("NX-SES-006", "Only the streams of START's mask send.", "StartRequest", _mask),
     Requirement("NX-SES-007", "START without any stream that the tool has is OUT_OF_RANGE.", "StartRequest", _no_mask),
     Requirement("NX-SES-008", "HELLO ends a running stream.", "HELLO", _hello_ends),
     Requirement("NX-SES-009", "TOTALS counts what left of a session that HELLO ended.", "TotalsResponse", _settled),
-)  # fmt: skip
+)

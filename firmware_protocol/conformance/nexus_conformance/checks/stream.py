@@ -7,7 +7,7 @@ from typing import Final
 
 from nexus_conformance.checks.facts import streams
 from nexus_conformance.checks.recording import LENGTH_S, QUIET_S, recording, some_batches
-from nexus_conformance.host import Host
+from nexus_conformance.host import Host, Payload
 from nexus_conformance.requirement import Failed, NotApplicable, Requirement, need
 from nexus_conformance.session import Health, Session, is_stream, quickest, sample_size, sample_time_us
 from nexuslink.protocol.messages import (
@@ -25,7 +25,7 @@ BEFORE_S: Final = 0.3
 ROUNDING_US: Final = 1
 STATUS_LATEST_US: Final = round(STATUS_PERIOD_US * 1.05)
 RATE_TOLERANCE: Final = 0.01
-PAYLOADS: Final = {
+PAYLOADS: Final[dict[int, type[Payload]]] = {
     MessageType.STATUS: StatusMessage,
     MessageType.LOG: LogMessage,
     MessageType.FAULT: FaultMessage,
@@ -137,7 +137,9 @@ async def _flush(host: Host) -> str:
     waits = [made.device_us(b.arrival_ns) - b.t0_us for b in batches if b.t0_us < stop_us - 2 * BATCH_FLUSH_US]
     need(bool(waits), f"no DATA of an earlier time than {2 * BATCH_FLUSH_US} us before STOP")
     flight = quickest(made.early).round_trip_ns / 1e3
-    evidence = f"longest batch {max(spans) / 1e3:.1f} ms, least time from first sample to host {min(waits) / 1e3:.1f} ms"
+    evidence = (
+        f"longest batch {max(spans) / 1e3:.1f} ms, least time from first sample to host {min(waits) / 1e3:.1f} ms"
+    )
     need(max(spans) <= BATCH_FLUSH_US and min(waits) <= BATCH_FLUSH_US + flight, evidence)
     return evidence
 
@@ -158,7 +160,7 @@ async def _payloads(host: Host) -> str:
     made = await some_batches(host)
     seen = 0
     for h in made.session.heard:
-        kind = PAYLOADS.get(MessageType(h.message[0])) if h.message[0] in set(MessageType) else None
+        kind = PAYLOADS.get(h.message[0])
         if kind is None:
             continue
         content = kind.unpack(h.message[MESSAGE_HEADER.size :])
@@ -243,19 +245,38 @@ async def _samples(host: Host) -> str:
 REQUIREMENTS: Final = (
     Requirement("NX-STR-001", "Nothing is streamed before START.", "START", _before),
     Requirement("NX-STR-002", "seq begins at 0 and counts every stream message by one.", "MessageHeader", _seq),
-    Requirement("NX-STR-003", "first_index begins at 0 and goes on where the batch before ended; only a counted drop may leave a gap.",
-                "DataHeader", _index),
+    Requirement(
+        "NX-STR-003",
+        "first_index begins at 0 and goes on where the batch before ended; only a counted drop may leave a gap.",
+        "DataHeader",
+        _index,
+    ),
     Requirement("NX-STR-004", "t0_us is START's t_us + first_index / rate_hz, to the microsecond.", "DataHeader", _t0),
     Requirement("NX-STR-005", "Times of a stream, and of STATUS, only grow.", "DataHeader", _onward),
-    Requirement("NX-STR-006", "DATA holds count samples, 1 or more, of a described stream, and nothing else; every started stream sends.",
-                "DataHeader", _shape),
-    Requirement("NX-STR-007", "A batch leaves at the latest BATCH_FLUSH_US after its first sample.", "BATCH_FLUSH_US", _flush),
+    Requirement(
+        "NX-STR-006",
+        "DATA holds count samples, 1 or more, of a described stream, and nothing else; every started stream sends.",
+        "DataHeader",
+        _shape,
+    ),
+    Requirement(
+        "NX-STR-007", "A batch leaves at the latest BATCH_FLUSH_US after its first sample.", "BATCH_FLUSH_US", _flush
+    ),
     Requirement("NX-STR-008", "STATUS comes every STATUS_PERIOD_US.", "STATUS_PERIOD_US", _status),
-    Requirement("NX-STR-009", "STATUS, LOG, FAULT and EVENT are whole, each field within its range.", "stream.toml", _payloads),
-    Requirement("NX-STR-010", "STATUS.produced counts the stream messages since START, itself included.", "StatusMessage", _produced),
+    Requirement(
+        "NX-STR-009", "STATUS, LOG, FAULT and EVENT are whole, each field within its range.", "stream.toml", _payloads
+    ),
+    Requirement(
+        "NX-STR-010",
+        "STATUS.produced counts the stream messages since START, itself included.",
+        "StatusMessage",
+        _produced,
+    ),
     Requirement("NX-STR-011", "STATUS.max_message is what HELLO says.", "StatusMessage", _link),
-    Requirement("NX-STR-012", "Streams run at their rate on the device clock from START to STOP.", "StreamDescriptor", _rate),
+    Requirement(
+        "NX-STR-012", "Streams run at their rate on the device clock from START to STOP.", "StreamDescriptor", _rate
+    ),
     Requirement("NX-STR-013", "STOP's totals count exactly the stream messages that left.", "SessionTotals", _sent),
     Requirement("NX-STR-014", "STOP's totals count exactly the samples made.", "SessionTotals", _samples),
     Requirement("NX-STR-015", "Nothing is streamed after STOP's response.", "STOP", _after),
-)  # fmt: skip
+)

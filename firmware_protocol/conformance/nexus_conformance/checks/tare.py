@@ -40,7 +40,8 @@ async def _mean(host: Host) -> str:
         numbers = np.frombuffer(batch.samples, kind, whole * channels).reshape(whole, channels)
         rows |= {batch.first_index + n: row for n, row in enumerate(numbers.tolist())}
     # The window ends at t_us; whether a sample of that very microsecond is in it is left open.
-    upto = sum(sample_time_us(session.start.t_us, n, force.rate_hz) <= tare.t_us for n in rows)
+    early = [n for n in rows if sample_time_us(session.start.t_us, n, force.rate_hz) <= tare.t_us]
+    upto = max(early, default=-1) + 1
     means = []
     for last in (upto, upto - 1):
         window = [rows.get(n) for n in range(last - tare.samples, last)]
@@ -67,9 +68,13 @@ async def _window(host: Host) -> str:
 REQUIREMENTS: Final = tuple(
     Requirement(id_, sentence, source, check, needs=Capability.TARE)
     for id_, sentence, source, check in (
-        ("NX-TAR-001", "TARE gives the mean of the force samples in the window, rounded to the nearest, halves to even.",
-         "TareResponse", _mean),
+        (
+            "NX-TAR-001",
+            "TARE gives the mean of the force samples in the window, rounded to the nearest, halves to even.",
+            "TareResponse",
+            _mean,
+        ),
         ("NX-TAR-002", "TARE before START is BAD_STATE.", "BAD_STATE", _before_start),
         ("NX-TAR-003", "A window outside 10 to 2000 ms is OUT_OF_RANGE, streaming or not.", "TareRequest", _window),
     )
-)  # fmt: skip
+)

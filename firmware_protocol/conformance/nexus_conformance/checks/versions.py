@@ -89,12 +89,22 @@ async def _max_message(host: Host) -> str:
 
 
 REQUIREMENTS: Final = (
-    Requirement("NX-VER-001", "HELLO of the same major version is answered OK with the whole payload.", "HELLO", _hello),
+    Requirement(
+        "NX-VER-001", "HELLO of the same major version is answered OK with the whole payload.", "HELLO", _hello
+    ),
     Requirement("NX-VER-002", "schema_hash is that of the version that HELLO names.", "HelloResponse", _hash),
-    Requirement("NX-VER-003", "HELLO of another major version is UNSUPPORTED_VERSION with HELLO's payload.",
-                "UNSUPPORTED_VERSION", _wrong_major),
+    Requirement(
+        "NX-VER-003",
+        "HELLO of another major version is UNSUPPORTED_VERSION with HELLO's payload.",
+        "UNSUPPORTED_VERSION",
+        _wrong_major,
+    ),
     Requirement("NX-VER-004", "HELLO of a later minor version is OK.", "HelloRequest", _later_minor),
-    Requirement("NX-VER-005", "The serial number is printable ASCII, zero padded, and stays.", "HelloResponse", _identity),
+    Requirement(
+        "NX-VER-005", "The serial number is printable ASCII, zero padded, and stays.", "HelloResponse", _identity
+    ),
     Requirement("NX-VER-006", "The boot id stays while the tool does not restart.", "HelloResponse", _boot),
-    Requirement("NX-VER-007", "max_message lies between MIN_LINK_MESSAGE and MAX_MESSAGE.", "MIN_LINK_MESSAGE", _max_message),
-)  # fmt: skip
+    Requirement(
+        "NX-VER-007", "max_message lies between MIN_LINK_MESSAGE and MAX_MESSAGE.", "MIN_LINK_MESSAGE", _max_message
+    ),
+)

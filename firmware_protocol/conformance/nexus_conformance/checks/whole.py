@@ -14,7 +14,9 @@ VENDOR_TYPES: Final = 0x80
 async def _frames(host: Host) -> str:
     """Every frame's COBS and CRC."""
     c = host.reader.counts
-    evidence = f"{c.good} good frames, {c.bad_crc} with a wrong CRC, {c.bad_cobs} with wrong COBS, {c.too_short} too short"
+    evidence = (
+        f"{c.good} good frames, {c.bad_crc} with a wrong CRC, {c.bad_cobs} with wrong COBS, {c.too_short} too short"
+    )
     need(c.bad == 0 and c.good > 0, evidence)
     return evidence
 
@@ -50,7 +52,9 @@ async def _strays(host: Host) -> str:
     """No answer without its request, nor two to one."""
     strays = host.tally.strays
     said = ", ".join(f"{n} to {what}" for what, n in strays.most_common(3))
-    evidence = f"{host.tally.requests} requests ({host.tally.retries} of them retries), {strays.total()} answers too many"
+    evidence = (
+        f"{host.tally.requests} requests ({host.tally.retries} of them retries), {strays.total()} answers too many"
+    )
     need(not strays, f"{evidence}: {said}")
     return evidence
 
@@ -64,10 +68,21 @@ async def _silent_refusals(host: Host) -> str:
 
 
 REQUIREMENTS: Final = (
-    Requirement("NX-RUN-001", "Every frame is the COBS of a message and its CRC-32, ended by a zero.", "framing", _frames, framed=True),
+    Requirement(
+        "NX-RUN-001",
+        "Every frame is the COBS of a message and its CRC-32, ended by a zero.",
+        "framing",
+        _frames,
+        framed=True,
+    ),
     Requirement("NX-RUN-002", "No message is longer than max_message.", "HelloResponse", _longest),
     Requirement("NX-RUN-003", "flags are 0.", "MessageHeader", _flags),
     Requirement("NX-RUN-004", "Only message types of this version, or a vendor's, are sent.", "MessageType", _types),
-    Requirement("NX-RUN-005", "Each sending of a request is answered once at most, and nothing else is.", "ResponseHeader", _strays),
+    Requirement(
+        "NX-RUN-005",
+        "Each sending of a request is answered once at most, and nothing else is.",
+        "ResponseHeader",
+        _strays,
+    ),
     Requirement("NX-RUN-006", "Only OK, and UNSUPPORTED_VERSION, carry a payload.", "Status", _silent_refusals),
-)  # fmt: skip
+)
