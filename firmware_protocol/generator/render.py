@@ -40,6 +40,7 @@ OUTPUTS: dict[Path, Renderer] = {
     HERE / "c/nexus_messages.c": template("nexus_messages.c.j2", c_view),
     HERE / "docs/reference.md": template("reference.md.j2"),
     HERE / "vectors/vectors.json": vectors.render,
+    HERE / "dissector/nexus.lua": template("nexus.lua.j2"),
 }
 
 
