@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conformance_defects import HEADLINE, OTHERS, ids
+from conformance_defects import ABOUT, HEADLINE, OTHERS, ids
 from nexus_conformance.suite import REQUIREMENTS, Wishes, examine
 from nexus_simulator.defects.table import DEFECTS
 from nexus_simulator.transport import open_sim
@@ -39,7 +39,7 @@ def test_a_wrong_tool_fails_in_its_own_requirements_of_the_whole_suite(names: li
 
 @pytest.mark.parametrize("names", REST, ids=lambda names: f"{names[0]}-and-{len(names) - 1}-more")
 def test_a_wrong_tool_fails_in_its_own_requirements_of_its_nouns(names: list[str]) -> None:
-    nouns = {name: tuple({*ALWAYS, *(id_[:6] for id_ in ids(OTHERS[name]))}) for name in names}
+    nouns = {name: tuple({*ALWAYS, *ABOUT.get(name, ()), *(i[:6] for i in ids(OTHERS[name]))}) for name in names}
     assert failures(nouns) == {name: ids(OTHERS[name]) for name in names}
 
 
