@@ -127,7 +127,12 @@ OTHERS = {
 }
 """Tried on the nouns that they are about, on identity, and on what holds over a whole run."""
 
-ABOUT = {"talkative": ("NX-CTL",), "unknown-type": ("NX-STR",)}
+ABOUT = {
+    "talkative": ("NX-CTL",),
+    "unknown-type": ("NX-STR",),
+    "long-responses": ("NX-CTL",),
+    "flagged": ("NX-SES",),
+}
 """Where a defect that only the whole run shows can be seen."""
 
 
