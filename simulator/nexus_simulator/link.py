@@ -36,6 +36,8 @@ class Link:
         self._connected_ns: int | None = None
         """When this connection's first bytes came: nobody can be cut off before."""
         self._cut: str | None = None
+        self._bad_told = 0
+        """Damaged requests that the tool has been told of."""
 
     @property
     def ended(self) -> str | None:
@@ -99,6 +101,7 @@ class Link:
         """The host is gone; what is in the air is lost."""
         self._air.clear()
         self._deframer = Deframer()
+        self._damage = self._faults.bad_requests
         self._faults.disconnected()
         self._cut = self._connected_ns = None
         self.tool.disconnect()
@@ -120,11 +123,11 @@ class Link:
             sent = self._advance(until, limit)
             room = None if room is None else max(0, room - sent)
             self._at_ns = until
-            bad = faults.bad_requests
             for t_ns, message in faults.bytes_to_messages.take(until):
                 if self._cut is None:
                     self.tool.receive(t_ns, message)
-            self.tool.firmware.health.bad_frames += faults.bad_requests - bad
+            self.tool.firmware.health.bad_frames += faults.bad_requests - self._bad_told
+            self._bad_told = faults.bad_requests
             faults.strike(until, self.tool)
             if self._cut is None:
                 arrived += faults.messages_to_bytes.take(until)
@@ -156,7 +159,13 @@ class Link:
 
 def make_link(options: Options) -> Link:
     """A tool with its line, as the options say."""
-    return Link(Tool(options), Faults(options.faults, options.seed, FLIGHT_NS))
+    faults = Faults(options.faults, options.seed, FLIGHT_NS)
+    if options.defect is None:
+        return Link(Tool(options), faults)
+    from nexus_simulator.defects.table import DEFECTS  # it is made of links: not at the top
+
+    defect = DEFECTS[options.defect]
+    return defect.link(Tool(options, defect.firmware), faults)
 
 
 def joined(arrived: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:

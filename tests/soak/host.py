@@ -74,6 +74,13 @@ def resident_mb() -> float | None:
     return pages * 4096 / 1e6
 
 
+def grown(memory_mb: list[float]) -> list[str]:
+    """What is wrong with the memory, if anything."""
+    if memory_mb and memory_mb[-1] - memory_mb[0] > MEMORY_GROWTH_MB:
+        return [f"memory grew from {memory_mb[0]} to {memory_mb[-1]} MB"]
+    return []
+
+
 class Waiting:
     """Receives a link's chunks until some time."""
 
@@ -131,9 +138,7 @@ class Soak:
             finally:
                 await nexus.close()
                 outcome.counts["connections"] += 1
-        memory = outcome.memory_mb
-        if memory and memory[-1] - memory[0] > MEMORY_GROWTH_MB:
-            outcome.problems.append(f"memory grew from {memory[0]} to {memory[-1]} MB")
+        outcome.problems += grown(outcome.memory_mb)
         outcome.device_s = self._on_ns / S
         outcome.faults = self._transport.fault_counts()
         return outcome
@@ -157,7 +162,7 @@ class Soak:
 
     async def _session(self, nexus: Nexus) -> bool:
         """From START to STOP; False where the stream fell silent or the link ended."""
-        self._open = counted = Counted(nexus.decoder)
+        self._open = counted = Counted(nexus.decoder, self._sessions)
         longest = LONG_SESSION_S if self._rng.random() < 0.1 else SESSION_S[1]
         until_ns = self._on_ns + round(self._rng.uniform(SESSION_S[0], longest) * S)
         over = asyncio.Event()
