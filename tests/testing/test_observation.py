@@ -42,7 +42,7 @@ def test_a_fit_that_puts_the_answer_before_the_question_is_caught() -> None:
 
 
 def test_rates_do_not_need_every_message() -> None:
-    descriptor = StreamDescriptor(0, 1, 1, 250.0, 0, ())
+    descriptor = StreamDescriptor(0, 1, 1, 250.0, 0, (), 0, 50.0, 1000.0)
     index = np.delete(np.arange(0, 2500, 5), [0, 7, 8, 100])
     log = StreamLog(descriptor, index * 4_000_000, index, index * 4_000, np.full(len(index), 5))
     assert log.name == "force"
