@@ -71,7 +71,11 @@ def machine(tmp_path: Path) -> Machine:
 
 def test_here_everything_that_is_needed_is_there_and_a_lossy_link_is_seen(machine: Machine) -> None:
     rows = machine.rows("--device", "sim:?speed=max&drop=0.1", status=0)
-    assert rows["tool"]["found"].startswith("SIM-00000 [SIMULATED]")
+    assert rows["tool"]["found"].startswith("SIM-00000 [SIMULATED], Core Nexus sim, firmware 1.")
+    assert ", hardware 1." in rows["tool"]["found"]
+    assert (rows["protocol"]["state"], rows["protocol"]["found"]) == ("ok", "1.0")
+    assert rows["tool can"]["found"].startswith("tare, configure, ")
+    assert rows["tool errors"]["found"] == "none"
     assert "250.0 Hz of 250" in rows["force rate"]["found"]
     assert rows["loss"]["state"] == "warn"
     assert rows["round trip"]["state"] == "ok"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -251,5 +253,29 @@ def test_connect_again_and_it_is_the_same_tool() -> None:
                 async for _ in nexus.stream():
                     break
         assert len(boots) == 1
+
+    run(work())
+
+
+def test_a_closed_tool_is_forgotten_at_once() -> None:
+    """Not only when the garbage is collected: a program that reconnects for hours must not grow meanwhile."""
+
+    async def used() -> weakref.ref[Nexus]:
+        nexus = Nexus(ScriptedTool().transport)
+        await nexus.open()
+        await nexus.start()
+        await nexus.stop()
+        await nexus.close()
+        return weakref.ref(nexus)
+
+    async def work() -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            left = await used()
+            await asyncio.sleep(0)  # the loop lets go of the task that wrote
+            assert left() is None
+        finally:
+            gc.enable()
 
     run(work())

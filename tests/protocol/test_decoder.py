@@ -20,6 +20,7 @@ from wire_samples import (
     described,
     feed,
     indexes,
+    notice,
     response,
     seen,
     status,
@@ -103,6 +104,27 @@ def test_what_is_not_a_sample_keeps_its_order() -> None:
     assert len(np.concatenate([b.raw for b in decoded.batches])) == MANY
 
 
+@pytest.mark.parametrize("chunk", [1, MANY], ids=["one by one", "at once"])
+def test_every_message_type_among_samples(chunk: int) -> None:
+    """DATA of two streams with a status, a log line, a fault and an event between: all come, in order, in sequence."""
+    messages, index = [], {FORCE: 0, IMU: 0}
+    for seq in range(8 * MANY):
+        if seq % 8 == 3:
+            messages.append(status(seq))
+        elif seq % 8 == 7:
+            messages.append(notice(seq))
+        else:
+            stream = (FORCE, IMU)[seq % 2]
+            messages.append(data(seq, stream, 5, index[stream]))
+            index[stream] += 5
+    decoder = described()
+    out = seen(decoder, feed(decoder, [wire(messages[k : k + chunk]) for k in range(0, len(messages), chunk)]))
+    assert {stream: len(rows) for stream, rows in out.samples.items()} == index
+    assert (len(out.statuses), len(out.notices)) == (MANY, MANY)
+    assert {type(n).__name__ for n in out.notices} == {"LogMessage", "FaultMessage", "EventMessage"}
+    assert (decoder.link.received, decoder.link.lost, decoder.link.overrun_samples) == (8 * MANY, 0, 0)
+
+
 # -- what is counted --------------------------------------------------------------------------------------------------
 
 ODD = {
@@ -117,6 +139,9 @@ ODD = {
     "half a sample": (lambda seq: data(seq, FORCE, 3)[:-1], "malformed"),
     "half a data header": (lambda seq: data(seq, FORCE, 3)[:12], "malformed"),
     "half a response": (lambda seq: response(seq)[:6], "malformed"),
+    "half a log": (lambda seq: notice(seq, 0)[:-1], "malformed"),
+    "half a fault": (lambda seq: notice(seq, 1)[:-1], "malformed"),
+    "half an event": (lambda seq: notice(seq, 2)[:-1], "malformed"),
     "half a status": (lambda seq: status(seq)[:20], "malformed"),
 }
 
@@ -127,7 +152,7 @@ def test_each_odd_message_is_counted_once(name: str, count: int) -> None:
     make, counter = ODD[name]
     decoder = described()
     decoded = decoder.feed(wire([make(seq) for seq in range(count)]))
-    assert not decoded.batches and not decoded.responses and not decoded.statuses
+    assert not decoded.batches and not decoded.responses and not decoded.statuses and not decoded.notices
     counts = {"unknown_type": 0, "malformed": 0, "undescribed": 0, counter: count}
     assert {name: getattr(decoder.counts, name) for name in counts} == counts
     assert decoder.frames.good == count
@@ -162,7 +187,7 @@ def test_odd_ones_among_many_good_ones_cost_nothing_else(first: int) -> None:
         data(0, FORCE, 5, 0, k)[18:] for k in range(len(good))
     )
     assert decoder.link.lost == decoder.link.overrun_samples == 0
-    assert decoder.counts.unknown_type == 4 and decoder.counts.undescribed == 1 and decoder.counts.malformed == 7
+    assert decoder.counts.unknown_type == 4 and decoder.counts.undescribed == 1 and decoder.counts.malformed == 10
 
 
 @pytest.mark.parametrize(

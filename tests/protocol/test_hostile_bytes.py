@@ -82,7 +82,7 @@ def test_noise(noise: bytes, framed: bool) -> None:
     decoded = feed(decoder, pieces)
     out = seen(decoder, decoded)
     if framed:
-        assert not (out.samples or out.responses or out.statuses)
+        assert not (out.samples or out.responses or out.statuses or out.notices)
     else:
         assert decoder.frames.good + decoder.frames.bad == len([p for p in pieces if p])
 
@@ -195,7 +195,14 @@ def test_whole_frames_with_any_content(choices: bytes) -> None:
     counts, link = decoder.counts, decoder.link
     assert (decoder.frames.good, decoder.frames.bad) == (len(fitting), len(messages) - len(fitting))
     assert sum(s.received for s in link.streams.values()) == sum(map(len, out.samples.values()))
-    not_data = len(out.responses) + len(out.statuses) + counts.unknown_type + counts.malformed + counts.undescribed
+    not_data = (
+        len(out.responses)
+        + len(out.statuses)
+        + len(out.notices)
+        + counts.unknown_type
+        + counts.malformed
+        + counts.undescribed
+    )
     assert not_data <= len(fitting)
     # The RESTART_AFTER-th late message is both refused and received.
     stream_messages = sum(0x10 <= m[0] < 0x80 for m in fitting)

@@ -17,6 +17,13 @@ from nexuslink.protocol.framing import frame
 from nexuslink.protocol.messages import (
     MESSAGE_HEADER,
     ChannelGroup,
+    ErrorCode,
+    ErrorReport,
+    EventKind,
+    EventMessage,
+    FaultMessage,
+    LogLevel,
+    LogMessage,
     MessageType,
     Quantity,
     SampleType,
@@ -59,6 +66,15 @@ def status(seq: int) -> bytes:
     return pack_stream(seq % 65536, replace(STATUS, produced=seq))
 
 
+def notice(seq: int, kind: int | None = None) -> bytes:
+    """LOG, FAULT or EVENT; without ``kind`` in turn."""
+    kinds = (
+        LogMessage(seq, LogLevel.INFO, 5, b"hello"), FaultMessage(ErrorReport(seq, ErrorCode.OVERLOAD, 1, 0)),
+        EventMessage(seq, EventKind.TAP, 900),
+    )  # fmt: skip
+    return pack_stream(seq % 65536, kinds[seq % 3 if kind is None else kind])
+
+
 def response(seq: int, request_id: int = 1, payload: bytes = b"") -> bytes:
     return pack_response(seq % 65536, request_id, 4, Status.OK, payload)
 
@@ -92,6 +108,7 @@ class Seen:
     """Stream -> (device time, channels), in order."""
     responses: list[object] = field(default_factory=list)
     statuses: list[object] = field(default_factory=list)
+    notices: list[object] = field(default_factory=list)
     counts: tuple[object, ...] = ()
 
 
@@ -110,6 +127,7 @@ def seen(decoder: Decoder, decoded: Iterable[Decoded]) -> Seen:
             out.samples.setdefault(batch.stream, []).extend(rows)
         out.responses += part.responses
         out.statuses += part.statuses
+        out.notices += part.notices
     out.counts = (replace(decoder.counts), replace(decoder.frames), deepcopy(decoder.link))
     return out
 
@@ -128,7 +146,9 @@ def indexes(decoded: Iterable[Decoded]) -> dict[int, dict[int, int]]:
 
 # -- whole conversations, good and bad --------------------------------------------------------------------------------
 
-KINDS = ("data",) * 12 + ("status", "response", "newer", "vendor", "undescribed", "short", "empty", "stub", "reboot")
+KINDS = ("data",) * 12 + (
+    "status", "notice", "response", "newer", "vendor", "undescribed", "short", "empty", "stub", "reboot",
+)  # fmt: skip
 """What a tool may send; mostly data."""
 SEQ_STEPS = (0,) * 20 + (1, 3, 200, -1, -2, -3, -9, 40_000)
 """Added to the next seq: gaps, duplicates, late ones, and a jump of more than half the circle."""
@@ -158,6 +178,8 @@ def conversation(seed: int, length: int) -> list[bytes]:
             continue
         if kind == "status":
             messages.append(status(seq))
+        elif kind == "notice":
+            messages.append(notice(seq))
         elif kind == "newer":
             messages.append(MESSAGE_HEADER.pack(rng.randrange(0x15, 0x80), 0, seq) + rng.randbytes(12))
         elif kind == "undescribed":

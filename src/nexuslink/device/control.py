@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 from nexuslink.device.errors import BusyError, DeviceError, NoAnswerError
+from nexuslink.protocol.decoder import Decoder
 from nexuslink.protocol.envelope import Response
 from nexuslink.protocol.exchange import WAITING_MAX, Asked, Exchange, Failure
-from nexuslink.protocol.framing import FrameCounts, frame
+from nexuslink.protocol.framing import frame
 from nexuslink.protocol.messages import Opcode
 from nexuslink.transport.base import Transport
 from nexuslink.transport.errors import LinkLostError, TransportError
@@ -25,14 +26,14 @@ WALL_BOUND_S: Final = 10.0
 
 
 class Control:
-    """One link's requests. ``frames``: what has been received, for the words of a failure."""
+    """One link's requests. The decoder is asked what has been received, for the words of a failure."""
 
-    def __init__(self, transport: Transport, frames: Callable[[], FrameCounts]) -> None:
+    def __init__(self, transport: Transport, decoder: Decoder) -> None:
         self.exchange = Exchange()
         self.drops = 0
         """Messages not sent because the link took nothing."""
         self._transport = transport
-        self._frames = frames
+        self._decoder = decoder
         self._waiters: dict[int, asyncio.Future[Response]] = {}
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX)
         self._writer: asyncio.Task[None] | None = None
@@ -43,9 +44,10 @@ class Control:
 
     async def close(self) -> None:
         """Write no more."""
-        if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.gather(self._writer, return_exceptions=True)
+        writer, self._writer = self._writer, None  # a task that has ended would keep everything it knew alive
+        if writer is not None:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
 
     async def ask(self, opcode: Opcode, payload: bytes, timeout_ns: int) -> Response:
         """Send a request that is allowed, wait for its answer, whatever its status. Always bounded."""
@@ -119,7 +121,7 @@ class Control:
                 return
 
     def _failure(self, opcode: str, why: Failure) -> DeviceError:
-        url, frames = self._transport.url, self._frames()
+        url, frames = self._transport.url, self._decoder.frames
         if why is Failure.BUSY:
             return BusyError(f"{url}: the tool answers {opcode} with BUSY all the time; switch it off and on")
         if why is Failure.UNSENT:

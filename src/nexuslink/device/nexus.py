@@ -73,7 +73,7 @@ class Nexus(Commands):
         """Transport clock of the last chunk or tick."""
         self.closed_reason: str | None = None
         self.decoder = Decoder(framed=transport.framed)
-        self._control = Control(transport, lambda: self.decoder.frames)
+        self._control = Control(transport, self.decoder)
         self._taps: list[Callable[[Chunk], None]] = []
         self._listeners: list[Callable[[Chunk, Decoded], None]] = []
         self._closers: list[Callable[[str], None]] = []
