@@ -7,6 +7,7 @@ Every session is settled: by STOP, or by TOTALS once there is a connection again
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -66,7 +67,8 @@ class Outcome:
 
 
 def resident_mb() -> float | None:
-    """Memory of this process that is really there."""
+    """Memory of this process that is really there, without what only waits to be collected."""
+    gc.collect()
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
