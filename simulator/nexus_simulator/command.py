@@ -114,8 +114,9 @@ def _serve_at(args: argparse.Namespace, served: Endpoint, say: Say) -> None:
 
 
 def _proxy(args: argparse.Namespace) -> int:
-    given = _given(args, ("seed", *_PROXIED))
-    options = parse_options(given)
+    options = parse_options(_given(args, ("seed", *_PROXIED)))
+    if not args.pty:
+        _address(args.tcp)  # a mistake here is told before the tool is touched
 
     import asyncio
 
