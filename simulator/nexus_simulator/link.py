@@ -158,7 +158,13 @@ class Link:
 
 def make_link(options: Options) -> Link:
     """A tool with its line, as the options say."""
-    return Link(Tool(options), Faults(options.faults, options.seed, FLIGHT_NS))
+    faults = Faults(options.faults, options.seed, FLIGHT_NS)
+    if options.defect is None:
+        return Link(Tool(options), faults)
+    from nexus_simulator.defects.table import DEFECTS  # it is made of links: not at the top
+
+    defect = DEFECTS[options.defect]
+    return defect.link(Tool(options, defect.firmware), faults)
 
 
 def joined(arrived: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:

@@ -35,6 +35,8 @@ class Options:
     """What goes wrong: name of a fault to its value (see `nexus_simulator.faults`)."""
     imu: Path | None = None
     """A recording that takes the place of the inertial unit."""
+    defect: str | None = None
+    """Something that this tool does wrong on purpose (see `nexus_simulator.defects`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,14 @@ def _script(text: str) -> str:
     return script_named(text).name
 
 
+def _defect(text: str) -> str:
+    from nexus_simulator.defects.table import DEFECTS  # whole firmwares: only where one is wanted
+
+    if text in DEFECTS:
+        return text
+    raise ValueError(f"defect={text}: there is no such defect; there are: {', '.join(DEFECTS)}")
+
+
 PARAMETERS: Mapping[str, Parameter] = {
     "script": Parameter("script", "a name that `nexuslink sim scripts` lists", _script, "what the person does"),
     "seed": Parameter("seed", "0 to 99999", _integer(0, 99_999), "which person and which tool"),
@@ -85,6 +95,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "skew_ppm": Parameter("skew_ppm", "-500 to 500", _number(-500.0, 500.0), "how fast the tool's clock runs"),
     "battery": Parameter("battery", "4 to 100", _number(4.0, 100.0), "charge when switched on, percent"),
     "boot": Parameter("boot", "0 to 4294967295", _integer(0, 0xFFFFFFFF), "which start of the same tool"),
+    "defect": Parameter("defect", "a name that nexus_simulator.defects lists", _defect, "what the tool does wrong"),
     "imu": Parameter("imu", "a .npz file", Path, "play this recording instead of the inertial unit"),
 }
 """Every parameter of the tool by the name that users write; beside these there are the faults."""
@@ -103,7 +114,7 @@ def parse_options(params: Mapping[str, str]) -> Options:
         try:
             value = parameter.parse(text)
         except ValueError as error:
-            if parameter.field == "script":
+            if parameter.field in ("script", "defect"):
                 raise ValueError(str(error)) from None
             raise ValueError(f"{name}={text}: not possible; allowed: {parameter.allowed}") from None
         options = replace(options, **{parameter.field: value})

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from driving import run
 from scripted_tool import ScriptedTool, calibration, hello, page
 
 import nexuslink
@@ -16,24 +15,10 @@ from nexuslink.device.nexus import Nexus
 from nexuslink.device.subscription import QUEUE_LIMIT
 from nexuslink.protocol.envelope import pack_response
 from nexuslink.protocol.exchange import LinkState
-from nexuslink.protocol.messages import HelloResponse, Opcode, Status, StopReason
+from nexuslink.protocol.messages import Opcode, Status, StopReason
 from nexuslink.transport.errors import LinkLostError, TransportError
 
 SIM = "sim:?speed=max&seed=3"
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run one test, then see that it left no task and no thread behind."""
-    threads = threading.active_count()
-
-    async def checked() -> None:
-        before = asyncio.all_tasks()
-        await work
-        await asyncio.sleep(0)
-        assert not asyncio.all_tasks() - before
-
-    asyncio.run(asyncio.wait_for(checked(), 60))
-    assert threading.active_count() <= threads
 
 
 def test_handshake_learns_who_is_there() -> None:

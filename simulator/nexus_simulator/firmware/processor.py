@@ -62,6 +62,8 @@ class _Pending:
 class Firmware:
     """The tool's behaviour. Times are device microseconds of its own and never go back."""
 
+    session_type: type[Session] = Session
+
     def __init__(self, identity: Identity, begin: BeginTake, battery: Callable[[int], float]) -> None:
         self.identity = identity
         self.boot_id = identity.boot_id
@@ -243,7 +245,7 @@ class Firmware:
         """START; the number of the session."""
         self._sessions += 1
         take = self._begin_take(now_us, self.streams)
-        self.session = Session(self._sessions, now_us, active, take, self._max_message)
+        self.session = self.session_type(self._sessions, now_us, active, take, self._max_message)
         self.log(LogLevel.INFO, f"session {self._sessions}: {len(active)} streams")
         return self._sessions
 

@@ -113,8 +113,11 @@ class ToolCache:
         folder = self._folder()
         if folder is None:
             return None
+        path = _path(folder, serial_number)
         try:
-            with _path(folder, serial_number).open("rb") as file:
+            if not path.is_file():  # a pipe would be waited for
+                return None
+            with path.open("rb") as file:
                 data = file.read(FILE_MAX + 1)
         except OSError:
             return None

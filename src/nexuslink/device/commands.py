@@ -41,8 +41,6 @@ from nexuslink.protocol.messages import (
 
 SELF_TEST_NS: Final = 5_000_000_000
 """How long a tool may test itself."""
-REPORTS_MAX: Final = 256
-"""More error reports than ERRORS can number."""
 NEEDS: Final[dict[Opcode, tuple[Capability, str]]] = {
     Opcode.TARE: (Capability.TARE, "cannot take a tare by itself"),
     Opcode.CONFIGURE: (Capability.CONFIGURE, "has streams that cannot be configured"),
@@ -134,7 +132,7 @@ class Commands(ABC):
         total = None
         while total is None or len(reports) < total:
             page = await self._ask(Opcode.ERRORS, ErrorsRequest(len(reports), 0), ErrorsResponse)
-            if page.first != len(reports) or len(reports) + len(page.reports) > REPORTS_MAX:
+            if page.first != len(reports):
                 raise BadAnswerError(f"{self.url}: the answer to ERRORS is not what was asked for")
             reports += page.reports
             total = page.total if page.reports else 0
@@ -157,13 +155,13 @@ class Commands(ABC):
         await self.refresh()
 
     async def _tell(self, opcode: Opcode, asked: _Payload, timeout_ns: int = TIMEOUT_NS) -> bytes:
-        try:
-            problem, payload = asked.problem(), asked.pack()
-        except (struct.error, OverflowError) as error:
-            problem, payload = str(error), b""
-        if problem is not None:
-            raise BadValueError(f"{self.url}: {opcode.name} was not sent: {problem}")
-        return await self.request(opcode, payload, timeout_ns)
+        problem = asked.problem()
+        if problem is None:
+            try:
+                return await self.request(opcode, asked.pack(), timeout_ns)
+            except (struct.error, OverflowError):
+                problem = "a value does not fit its field"
+        raise BadValueError(f"{self.url}: {opcode.name} was not sent: {problem}")
 
     async def _ask(self, opcode: Opcode, asked: _Payload, answer: type[A], timeout_ns: int = TIMEOUT_NS) -> A:
         return self._read(opcode, await self._tell(opcode, asked, timeout_ns), answer)

@@ -17,7 +17,6 @@ from nexuslink.protocol.envelope import Response
 from nexuslink.protocol.messages import (
     PROTOCOL_MAJOR,
     PROTOCOL_MINOR,
-    SCHEMA_HASH,
     DescribeRequest,
     HelloRequest,
     HelloResponse,
@@ -47,17 +46,6 @@ async def greet(url: str, ask: AskRaw) -> bytes:
     if hello is None:
         raise BadAnswerError(f"{url}: the answer to HELLO is too short; is this a Nexus?")
     return response.payload
-
-
-def spoken(hello: HelloResponse) -> str:
-    """The tool's version of the protocol, and how it relates to this program's, in words."""
-    version, own = f"{hello.protocol_major}.{hello.protocol_minor}", f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}"
-    if hello.schema_hash == SCHEMA_HASH:
-        return version
-    if hello.protocol_minor == PROTOCOL_MINOR:
-        return f"{version}, but not quite this program's {own}"
-    age = "newer" if hello.protocol_minor > PROTOCOL_MINOR else "older"
-    return f"{version}, {age} than this program's {own}"
 
 
 async def learn(url: str, ask: Ask, hello: bytes, cache: ToolCache | None) -> tuple[Known, bool]:

@@ -37,10 +37,10 @@ async def read_record(url: str, ask: Ask) -> bytes:
     previous = None
     for _ in range(READINGS):
         record = await _read_pages(url, ask)
-        problem = damage(record)
-        if problem is None:
+        problem = None if record is None else damage(record)
+        if record is not None and problem is None:
             return record
-        if record == previous:
+        if record is not None and record == previous:
             raise BadAnswerError(f"{url}: the calibration record is damaged, {problem}; calibrate the tool again")
         previous = record
     raise BadAnswerError(
@@ -48,7 +48,8 @@ async def read_record(url: str, ask: Ask) -> bytes:
     )
 
 
-async def _read_pages(url: str, ask: Ask) -> bytes:
+async def _read_pages(url: str, ask: Ask) -> bytes | None:
+    """What the pages hold together, whole or not; ``None`` where its length changed meanwhile."""
     record, size = b"", None
     while size is None or len(record) < size:
         page = CalibrationReadResponse.unpack(
@@ -60,10 +61,12 @@ async def _read_pages(url: str, ask: Ask) -> bytes:
             raise BadAnswerError(
                 f"{url}: the calibration record is longer than {CALIBRATION_MAX} bytes; update its firmware"
             )
-        record += page.data
-        if not page.data or size not in (None, page.size):
-            break  # it has another length now: not whole, to be read again
+        if size not in (None, page.size):
+            return None
         size = page.size
+        record += page.data
+        if not page.data:
+            break
     return record
 
 
