@@ -1,4 +1,4 @@
-"""The simulator's part of the command line: ``sim serve``, ``sim scripts`` and ``fault-proxy``.
+"""The simulator's part of the command line: ``sim serve``, ``sim scripts``, ``sim faults`` and ``fault-proxy``.
 
 Found by entry point. Imports nothing heavy before a command runs; a bad value raises ValueError with one line, which
 the command line prints.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from nexus_simulator.faults.table import FAULTS, Level
+from nexus_simulator.faults.table import FAULTS, REQUEST, Level
 from nexus_simulator.options import PARAMETERS, Options, parse_options
 from nexus_simulator.scripts import DEFAULT_SCRIPT, SCRIPTS
 
@@ -44,6 +44,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     scripts = commands.add_parser("scripts", help="list what the simulated person can do")
     scripts.add_argument("--json", action="store_true", help="for machines")
     scripts.set_defaults(run=_scripts)
+
+    faults = commands.add_parser("faults", help="list what can go wrong, for addresses (sim:?NAME=VALUE) and options")
+    faults.add_argument("--json", action="store_true", help="for machines")
+    faults.set_defaults(run=_faults)
 
 
 def register_proxy(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -114,8 +118,9 @@ def _serve_at(args: argparse.Namespace, served: Endpoint, say: Say) -> None:
 
 
 def _proxy(args: argparse.Namespace) -> int:
-    given = _given(args, ("seed", *_PROXIED))
-    options = parse_options(given)
+    options = parse_options(_given(args, ("seed", *_PROXIED)))
+    if not args.pty:
+        _address(args.tcp)  # a mistake here is told before the tool is touched
 
     import asyncio
 
@@ -165,4 +170,21 @@ def _scripts(args: argparse.Namespace) -> int:
     for row in rows:
         mark = "  (default)" if row["default"] else ""
         sys.stdout.write(f"{row['name']:{width}}  {row['tip']:7}  {row['summary']}{mark}\n")
+    return 0
+
+
+def _faults(args: argparse.Namespace) -> int:
+    rows = [
+        {"name": name, "value": fault.allowed, "summary": fault.doc, "both_ways": fault.both_ways}
+        for name, fault in FAULTS.items()
+        if not name.startswith(REQUEST)
+    ]
+    if args.json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return 0
+    for row in rows:
+        sys.stdout.write(
+            f"{row['name']:10}  {row['summary']}{' (*)' if row['both_ways'] else ''}\n{'':12}{row['value']}\n"
+        )
+    sys.stdout.write(f"(*) also as {REQUEST}NAME: on the way to the tool\n")
     return 0
