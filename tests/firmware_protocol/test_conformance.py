@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import select
@@ -25,9 +26,12 @@ from nexus_conformance.document import markdown
 from nexus_conformance.errors import LinkEndedError, SelectionError
 from nexus_conformance.reading import Reader
 from nexus_conformance.report import Finding, Report, Verdict
-from nexus_conformance.suite import REQUIREMENTS, Wishes, run_conformance, selected
+from nexus_conformance.suite import REQUIREMENTS, Wishes, examine, run_conformance, selected
+from nexus_simulator.link import Link
+from nexus_simulator.transport import open_sim
 
-from nexuslink.protocol.framing import frame
+from nexuslink.protocol.chunk import Chunk, ChunkSink
+from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
 from nexuslink.protocol.messages import MAX_MESSAGE
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +83,63 @@ def test_the_python_tool_in_another_process_passes_over_tcp() -> None:
 def test_a_tool_at_other_rates_passes() -> None:
     report = run_conformance(f"{FAST}&force_rate=1000&imu_rate=1000&seed=7", Wishes(write=True))
     assert report.failed == ()
+
+
+class Radio:
+    """The simulated tool behind a carrier that takes and gives whole messages, as BLE does."""
+
+    framed = False
+
+    def __init__(self) -> None:
+        self._inner = open_sim("", {"speed": "max"})
+        self.url, self.now_ns, self.close = self._inner.url, self._inner.now_ns, self._inner.close
+        self.pause, self.resume = self._inner.pause, self._inner.resume
+        self._deframer = Deframer()
+
+    async def open(self, sink: ChunkSink) -> None:
+        self._sink = sink
+        await self._inner.open(self)
+
+    async def write(self, data: bytes) -> None:
+        await self._inner.write(frame(data))
+
+    def chunk(self, chunk: Chunk) -> None:
+        if not chunk.data:
+            self._sink.chunk(chunk)
+        for message in self._deframer.feed(chunk.data):
+            self._sink.chunk(Chunk(chunk.arrival_ns, message[:-CRC_SIZE]))
+
+    def closed(self, reason: str) -> None:
+        self._sink.closed(reason)
+
+
+def test_a_carrier_of_whole_messages_has_no_frames_to_judge() -> None:
+    skipped = not_passed(asyncio.run(examine(Radio, Wishes(write=True))))
+    framed = {r.id for r in REQUIREMENTS if r.framed}
+    assert {id_ for id_, why in skipped.items() if why == "this carrier has no frames"} == framed
+    assert {id_[:6] for id_ in skipped.keys() - framed} == {"NX-CTL", "NX-CAL", "NX-RST"}
+
+
+class Vanishes(Link):
+    """A port that goes with the tool when it restarts, and comes back."""
+
+    seen = 0
+
+    @property
+    def ended(self) -> str | None:
+        restarted = self.tool.firmware.restarts > self.seen
+        return "the port has gone" if restarted and not self._air else super().ended
+
+    def disconnect(self) -> None:
+        self.seen = self.tool.firmware.restarts
+        super().disconnect()
+
+
+def test_a_port_that_goes_with_a_restart_is_opened_again() -> None:
+    transport = open_sim("", {"speed": "max"})
+    transport._link = Vanishes(transport._link.tool)
+    report = asyncio.run(examine(lambda: transport, Wishes(write=True, reset=True, only=("NX-RST",))))
+    assert not_passed(report) == {}
 
 
 def test_nothing_is_written_and_nothing_restarted_unless_allowed() -> None:
