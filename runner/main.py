@@ -70,6 +70,13 @@ def bench(args: list[str]) -> int:
     return _become(environment, ["-m", "benchmarks", *args], at_root=True)
 
 
+def soak(args: list[str]) -> int:
+    """Hours with every fault at once."""
+    environment = main_environment()
+    environment.ensure(TEST)
+    return _become(environment, ["-m", "tests.soak", *args], at_root=True)
+
+
 def lint(args: list[str]) -> int:
     """Every static check."""
     _none(args, "lint")
@@ -104,6 +111,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[list[str]], int]]] = {
     "nexuslink": ("ARGS", "the command line of the program, e.g. ./run nexuslink doctor", nexuslink),
     "lint": ("", "formatting, types, the floors of the house, generated files, tracked files", lint),
     "bench": ("[--json]", "measure speed, latency, memory and start, as ratios", bench),
+    "soak": ("[--minutes N] [--seeds 1-20] [--json]", "hours of a tool's time with every fault at once", soak),
     "wheel": ("", "build the wheel and run it alone in an empty environment", wheel),
     "lock": ("[--upgrade]", "make the lock files in requirements/ anew", lock),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from nexus_simulator.faults.chain import Timed
+from nexus_simulator.faults.chain import NEVER, Timed
 from nexus_simulator.faults.plan import Faults
 from nexus_simulator.options import Options
 from nexus_simulator.tool import Tool
@@ -36,14 +36,15 @@ class Link:
         self._connected_ns: int | None = None
         """When this connection's first bytes came: nobody can be cut off before."""
         self._cut: str | None = None
-        self._damage = 0
+        self._bad_told = 0
+        """Damaged requests that the tool has been told of."""
 
     @property
     def ended(self) -> str | None:
         """Why the link ended by itself, once everything before the end has arrived."""
         if self._cut is not None:
             return self._cut
-        return None if self._due_on_the_way() is not None else self.tool.ended
+        return None if self._due_on_the_way() < NEVER else self.tool.ended
 
     @property
     def switched_off(self) -> bool:
@@ -55,7 +56,7 @@ class Link:
         """Something is under way, in the air, or was just now."""
         if self._faults and self._at_ns - self._traffic_ns < AFTERMATH_NS:
             return True
-        return self._due_on_the_way() is not None or self.tool.busy
+        return self._due_on_the_way() < NEVER or self.tool.busy
 
     @property
     def splits(self) -> bool:
@@ -74,9 +75,10 @@ class Link:
                 self._connected_ns = on_ns
             self._faults.bytes_to_messages.push(Timed(on_ns, data))
             return
+        bad = self._deframer.counts.bad
         for message in self._deframer.feed(data):
             self.tool.receive(on_ns + FLIGHT_NS, message[:-CRC_SIZE])
-        self._count_damage(self._deframer.counts.bad)
+        self.tool.firmware.health.bad_frames += self._deframer.counts.bad - bad
 
     def poll(self, on_ns: int, room: int | None = None) -> list[tuple[int, bytes]]:
         """What has arrived at the host by now, each piece with its time of arrival; ``room``: stream messages."""
@@ -91,8 +93,9 @@ class Link:
 
     def due_ns(self) -> int | None:
         """When the next thing happens by itself; None: nothing is under way."""
-        times = (self.tool.due_ns(), self._due_on_the_way(), self._faults.next_event_ns())
-        return min((t for t in times if t is not None), default=None)
+        tool = self.tool.due_ns()
+        due = min(NEVER if tool is None else tool, self._due_on_the_way(), self._faults.next_event_ns)
+        return due if due < NEVER else None
 
     def disconnect(self) -> None:
         """The host is gone; what is in the air is lost."""
@@ -103,35 +106,28 @@ class Link:
         self._cut = self._connected_ns = None
         self.tool.disconnect()
 
-    def _count_damage(self, damage: int) -> None:
-        """So many frames from the host could not be read on this connection: STATUS says how many since the start."""
-        self.tool.firmware.health.bad_frames += damage - self._damage
-        self._damage = damage
-
-    def _due_on_the_way(self) -> int | None:
+    def _due_on_the_way(self) -> int:
         faults = self._faults
-        times = (
-            self._air[0].t_ns if self._air else None,
-            faults.messages_to_bytes.due_ns(),
-            faults.bytes_to_messages.due_ns(),
-        )
-        return min((t for t in times if t is not None), default=None)
+        first = self._air[0].t_ns if self._air else NEVER
+        return min(first, faults.messages_to_bytes.due_ns, faults.bytes_to_messages.due_ns)
 
     # ---- with faults --------------------------------------------------------------------------------------------
     def _poll_faulty(self, on_ns: int, room: int | None) -> list[tuple[int, bytes]]:
         """Step by step, so that what happens does not depend on how often somebody looks."""
         faults, arrived = self._faults, list[tuple[int, bytes]]()
         while True:
-            until = self._next_step(on_ns)
-            gate = faults.gates.room(self._at_ns)
-            limit = min((r for r in (room, gate) if r is not None), default=None)
+            limit, until = faults.gates.state(self._at_ns)
+            until = min(on_ns, max(self._at_ns, min(until, faults.next_event_ns, faults.bytes_to_messages.due_ns)))
+            if room is not None:
+                limit = room if limit is None else min(room, limit)
             sent = self._advance(until, limit)
             room = None if room is None else max(0, room - sent)
             self._at_ns = until
             for t_ns, message in faults.bytes_to_messages.take(until):
                 if self._cut is None:
                     self.tool.receive(t_ns, message)
-            self._count_damage(faults.bad_requests)
+            self.tool.firmware.health.bad_frames += faults.bad_requests - self._bad_told
+            self._bad_told = faults.bad_requests
             faults.strike(until, self.tool)
             if self._cut is None:
                 arrived += faults.messages_to_bytes.take(until)
@@ -141,15 +137,6 @@ class Link:
         if arrived:
             self._traffic_ns = arrived[-1][0]
         return arrived
-
-    def _next_step(self, on_ns: int) -> int:
-        """The first moment after the present one at which something changes, at the latest ``on_ns``."""
-        times = (
-            self._faults.gates.next_change(self._at_ns),
-            self._faults.next_event_ns(),
-            self._faults.bytes_to_messages.due_ns(),
-        )
-        return min(on_ns, max(self._at_ns, min((t for t in times if t is not None), default=on_ns)))
 
     def _advance(self, on_ns: int, room: int | None) -> int:
         """Let the tool go on; returns how many stream messages have left it."""

@@ -234,9 +234,8 @@ class Proxy:
 
     def _wait_s(self) -> float:
         faults = self._faults
-        times = (faults.messages_to_bytes.due_ns(), faults.bytes_to_messages.due_ns(), faults.next_event_ns())
-        due = min((t for t in times if t is not None), default=None)
-        return FULL_S if due is None else min(FULL_S, max(0.0, (due - self._on_ns()) / 1e9))
+        due = min(faults.messages_to_bytes.due_ns, faults.bytes_to_messages.due_ns, faults.next_event_ns)
+        return min(FULL_S, max(0.0, (due - self._on_ns()) / 1e9))
 
     def _on_ns(self) -> int:
         return time.monotonic_ns() - self._began_ns

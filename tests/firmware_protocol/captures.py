@@ -1,6 +1,8 @@
-"""Capture files, written byte by byte: TCP over Ethernet, and a Bluetooth LE host's view (HCI H4 with direction).
+"""Capture files, written byte by byte: TCP over Ethernet; Bluetooth LE as a host sees it (HCI H4 with direction) and as
+a sniffer does (link layer).
 
-Sources: libpcap file format; RFC 791 and 9293; Bluetooth Core 5.4, Vol 4 Part E (HCI), Vol 3 Part A (L2CAP), F (ATT).
+Sources: libpcap file format; RFC 791 and 9293; Bluetooth Core 5.4, Vol 4 Part E (HCI), Vol 6 Part B (link layer), Vol 3
+Part A (L2CAP) and F (ATT).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-ETHERNET, HCI_H4 = 1, 201
+ETHERNET, HCI_H4, LE_LL = 1, 201, 251
 PORT, HOST_PORT = 4810, 50000
 CONTROL_HANDLE, STREAM_HANDLE = 0x0015, 0x0012
 
@@ -51,6 +53,8 @@ class Tcp:
 class Ble:
     """One connection as HCI packets; ``discover`` makes the handles known, as a host does."""
 
+    LINK_TYPE = HCI_H4
+
     def __init__(self) -> None:
         self.packets: list[bytes] = []
         peer = bytes.fromhex("060504030201")
@@ -79,6 +83,20 @@ class Ble:
     def request(self, message: bytes) -> None:
         """A message from the host."""
         self.att(struct.pack("<BH", 0x12, CONTROL_HANDLE) + message, False)
+
+
+class Sniffed(Ble):
+    """The same from the air: data channel PDUs, the CRC left at zero."""
+
+    LINK_TYPE = LE_LL
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+
+    def att(self, pdu: bytes, from_tool: bool) -> None:
+        """One ATT PDU in one data channel PDU; which way it goes cannot be seen."""
+        l2cap = struct.pack("<HH", len(pdu), 4) + pdu
+        self.packets.append(struct.pack("<IBB", 0x12345678, 2, len(l2cap)) + l2cap + bytes(3))
 
 
 def _uuid(text: str) -> bytes:

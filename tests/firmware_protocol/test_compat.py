@@ -22,12 +22,16 @@ Tables = dict[str, Any]
 Edit = Callable[[Tables], None]
 
 
-def tables() -> Tables:
+def _present() -> Tables:
     protocol, rows = read_tables(PROTOCOL / "schema")
-    return deepcopy({"protocol": protocol | {"major": 1, "minor": 0}, **rows})
+    return {"protocol": protocol | {"major": 1, "minor": 0}, **rows}
 
 
-RELEASED = tables()
+RELEASED = _present()
+
+
+def tables() -> Tables:
+    return deepcopy(RELEASED)
 
 
 def row(kind: str, name: str) -> Callable[[Tables], Any]:
@@ -283,18 +287,14 @@ def edit_text(root: Path, name: str, old: str, new: str) -> None:
 def test_release_and_check(tree: Path) -> None:
     status, said = generate(tree, "--release")
     assert (status, said.splitlines()[0].split(":")[0]) == (0, "released firmware_protocol/released/1.0"), said
-    assert generate(tree, "--check") == (0, "")
     status, said = generate(tree, "--release")
     assert (status, said) == (2, "schema: 1.0 is released already: give the schema a new version\n")
 
     edit_text(tree, "stream.toml", 'name = "value", type = "i32"', 'name = "value", type = "i16"')
-    assert generate(tree)[0] == 0
     status, said = generate(tree, "--check")
     assert status == 1
-    assert "EventMessage.value: type i32 has become i16; that breaks 1.0 and needs version 2.0" in said
-    edit_text(tree, "protocol.toml", "major = 1", "major = 2")
-    assert generate(tree)[0] == 0
-    assert generate(tree, "--check") == (0, "")
+    assert "schema: EventMessage.value: type i32 has become i16; that breaks 1.0 and needs version 2.0" in said
+    assert "firmware_protocol/vectors/vectors.json is not current" in said
 
 
 def test_a_damaged_release_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import captures
 import golden
 import pytest
-from captures import CONTROL_HANDLE, ETHERNET, HCI_H4, STREAM_HANDLE, Ble, Tcp
+from captures import CONTROL_HANDLE, ETHERNET, HCI_H4, STREAM_HANDLE, Ble, Sniffed, Tcp
 from generator.wire import data, framed, request, response, stream_message
 
 from nexuslink.protocol.messages import MAX_MESSAGE, NEXUS_CONTROL_UUID, NEXUS_SERVICE_UUID, NEXUS_STREAM_UUID
@@ -142,8 +142,9 @@ def test_every_vector_over_tcp(tmp_path: Path) -> None:
         check_payload(packets[0], made, changed)
 
 
-def test_every_vector_over_ble(tmp_path: Path) -> None:
-    link = Ble()
+@pytest.mark.parametrize("kind", [Ble, Sniffed])
+def test_every_vector_over_ble(tmp_path: Path, kind: type[Ble]) -> None:
+    link = kind()
     link.discover(NEXUS_SERVICE_UUID, NEXUS_STREAM_UUID, NEXUS_CONTROL_UUID)
     before = len(link.packets)
     for made, case in CASES:
@@ -152,7 +153,7 @@ def test_every_vector_over_ble(tmp_path: Path) -> None:
             link.request(message)
         else:
             link.notify(STREAM_HANDLE if made["direction"] == "stream" else CONTROL_HANDLE, message)
-    packets = dissect(tmp_path / "c.pcap", HCI_H4, link.packets)[before:]
+    packets = dissect(tmp_path / "c.pcap", link.LINK_TYPE, link.packets)[before:]
     assert messages_in(packets) == len(CASES)
     for packet, (made, case) in zip(packets, CASES, strict=True):
         check_payload(packet, made, case)
@@ -311,12 +312,12 @@ def test_hostile_bytes(tmp_path: Path) -> None:
     link, ble = Tcp(), Ble()
     ble.discover(NEXUS_SERVICE_UUID, NEXUS_STREAM_UUID, NEXUS_CONTROL_UUID)
     link.send(framed(descriptor(1, 1, 200)))
-    for _ in range(600):
+    for _ in range(300):
         kind = rng.choice([1, 2, 2, 0x10, 0x11, 0x12, 0x13, 0x14, rng.randrange(256)])
         message = bytes([kind, 0, 0, 0, rng.randrange(3), 0, rng.randrange(24), rng.choice([0, 0, 4, 200])])
         message = (message + rng.randbytes(rng.randrange(MAX_MESSAGE - 8)))[: rng.choice([3, 4, 7, 9, 20, 244])]
         link.send(framed(message) if rng.random() < 0.9 else rng.randbytes(rng.randrange(1, 400)))
         ble.notify(CONTROL_HANDLE, message)
     packets = dissect(tmp_path / "c.pcap", ETHERNET, link.packets)
-    assert messages_in(packets) > 300 and experts(packets)["nexus.malformed"] > 50
-    assert messages_in(dissect(tmp_path / "b.pcap", HCI_H4, ble.packets)) > 400
+    assert messages_in(packets) > 150 and experts(packets)["nexus.malformed"] > 30
+    assert messages_in(dissect(tmp_path / "b.pcap", HCI_H4, ble.packets)) > 200

@@ -4,7 +4,10 @@ version's recordings are read for ever.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +19,9 @@ from typing import Any
 import golden
 import pytest
 from generator import release, vectors
-from generator.render import template
+from generator.names import snake
+from generator.play import play
+from generator.render import OUTPUTS, template
 from generator.schema import build_schema, load_schema, read_tables
 from generator.wire import framed, response, stream_message
 
@@ -155,6 +160,35 @@ def test_a_newer_minor_reads_today(later: ModuleType, newer: dict[str, Any]) -> 
     assert later.InfoRequest.unpack(b"") == later.InfoRequest(page=0)  # today's INFO has no payload
 
 
+def test_a_newer_minor_in_c_reads_today(newer: dict[str, Any], tmp_path: Path) -> None:
+    """The same of the generated C: it reads today's payload and puts it back with zeros at its end."""
+    compiler = shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        pytest.skip("no C compiler here: `./run test --emulated` installs one on Debian")
+    for path, renderer in OUTPUTS.items():
+        if path.parent.name == "c":
+            (tmp_path / path.name).write_text(renderer(newer), encoding="utf-8")
+    command = [compiler, "-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic", "-fPIC", "-shared"]
+    subprocess.run([*command, "nexus_messages.c", "-o", "codec.so"], cwd=tmp_path, check=True, timeout=60)
+    codec = ctypes.CDLL(str(tmp_path / "codec.so"))
+    tables = {m["name"]: m for m in newer["messages"]}
+    for made in golden.load()["messages"]:
+        table = tables[made["name"]]
+        if not table["older"] or "same_as" in table:
+            continue
+        name, size = snake(made["name"]), table["size"]
+        get, put = getattr(codec, f"nx_get_{name}"), getattr(codec, f"nx_put_{name}")
+        get.restype, put.restype = ctypes.c_bool, ctypes.c_size_t
+        put.argtypes = get.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+        message, out = ctypes.create_string_buffer(4096), ctypes.create_string_buffer(size)
+        for case in made["cases"]:
+            payload = bytes.fromhex(case["payload"])
+            assert get(message, payload, len(payload))
+            assert put(message, ctypes.cast(out, ctypes.c_char_p), size) == size
+            assert out.raw == payload.ljust(size, b"\0")
+        assert [n for n in range(size) if get(message, bytes(n), n)] == table["older"]
+
+
 # -- recordings -------------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +275,12 @@ def test_a_recording_of_today_has_every_message_in_it(frozen: Path) -> None:
     assert {m["name"] for m in load_schema(SCHEMA)["messages"]} - set(seen) == set()
     assert {"0x7e request", "0xfe request"} <= set(seen)
     assert len((frozen / "stream.bin").read_bytes()) < 60_000
+
+
+def test_the_same_session_again_gives_the_same_bytes(frozen: Path) -> None:
+    host, stream, _ = play(load_schema(SCHEMA))
+    assert (frozen / "host.bin").read_bytes() == host
+    assert (frozen / "stream.bin").read_bytes() == stream
 
 
 def test_a_changed_recording_shows(frozen: Path, tmp_path: Path) -> None:

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from nexus_simulator.transport import SimTransport
-from soak.session import Counted
-from soak.truth import Witness
 
 from nexuslink.device.errors import DeviceError
 from nexuslink.device.nexus import Nexus
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Decoded
-from nexuslink.protocol.exchange import LinkState
 from nexuslink.protocol.messages import Opcode, StartResponse, Status, TotalsResponse
 from nexuslink.transport.errors import TransportError
 from nexuslink.transport.url import make_transport
+
+from .session import Counted
+from .truth import Witness
 
 S = 1_000_000_000
 EVERY_FAULT = {
@@ -35,15 +35,19 @@ EVERY_FAULT = {
     "request_corrupt": "2e-4", "request_coalesce": "1ms..10ms", "request_split": "1..40",
     "request_stall": "0.1s..1.5s~60s",
 }  # fmt: skip
-RATES = (("250", "500"), ("500", "500"), ("1000", "1000"))
+RATES = (("250", "500"), ("100", "200"), ("1000", "1000"), ("500", "500"))
 ROW_TYPES = {0: ("<i4", 2), 1: ("<i2", 6)}
 SILENT_NS = 3 * S
 """A stream that is silent for so long is given up: longer than a standstill, and a tool that restarted says nothing."""
 SESSION_S = (1.0, 90.0)
 LONG_SESSION_S = 600.0
 """One session in ten may last this long, so that sequence numbers wrap."""
-MAX_FUTILE = 200
-"""Connections in a row without a handshake, after which something is wrong."""
+MEMORY_GROWTH_MB = 16.0
+"""From the first tenth of the time, when everything has been imported and used, to the last."""
+BACK_OFF_NS = 1 * S
+"""After a connection that failed a person or a program waits."""
+MAX_FUTILE = 300
+"""Connections in a row without a handshake, after which something is wrong: minutes, with BACK_OFF_NS."""
 
 
 @dataclass
@@ -68,6 +72,28 @@ def resident_mb() -> float | None:
     except (OSError, ValueError, IndexError):
         return None
     return pages * 4096 / 1e6
+
+
+def grown(memory_mb: list[float]) -> list[str]:
+    """What is wrong with the memory, if anything."""
+    if memory_mb and memory_mb[-1] - memory_mb[0] > MEMORY_GROWTH_MB:
+        return [f"memory grew from {memory_mb[0]} to {memory_mb[-1]} MB"]
+    return []
+
+
+class Waiting:
+    """Receives a link's chunks until some time."""
+
+    def __init__(self, until_ns: int) -> None:
+        self._until_ns = until_ns
+        self.over = asyncio.Event()
+
+    def chunk(self, chunk: Chunk) -> None:
+        if chunk.arrival_ns >= self._until_ns:
+            self.over.set()
+
+    def closed(self, reason: str) -> None:
+        self.over.set()
 
 
 class Soak:
@@ -104,15 +130,25 @@ class Soak:
             except (DeviceError, TransportError) as error:
                 outcome.errors[type(error).__name__] += 1
                 futile += 1
+                if futile > MAX_FUTILE:
+                    outcome.problems.append(f"{MAX_FUTILE} connections failed one after the other, at last: {error}")
+                    break
+                await nexus.close()
+                await self._wait(BACK_OFF_NS)
             finally:
                 await nexus.close()
                 outcome.counts["connections"] += 1
-            if futile > MAX_FUTILE:
-                outcome.problems.append(f"{MAX_FUTILE} connections failed one after the other: {error_of(nexus)}")
-                break
+        outcome.problems += grown(outcome.memory_mb)
         outcome.device_s = self._on_ns / S
         outcome.faults = self._transport.fault_counts()
         return outcome
+
+    async def _wait(self, ns: int) -> None:
+        """Let device time pass. It only does while the link is open."""
+        waiting = Waiting(self._transport.now_ns() + ns)
+        await self._transport.open(waiting)
+        await waiting.over.wait()
+        await self._transport.close()
 
     async def _live(self, nexus: Nexus) -> None:
         """One connection: settle what the one before left open, then session after session."""
@@ -126,7 +162,7 @@ class Soak:
 
     async def _session(self, nexus: Nexus) -> bool:
         """From START to STOP; False where the stream fell silent or the link ended."""
-        self._open = counted = Counted(nexus.decoder)
+        self._open = counted = Counted(nexus.decoder, self._sessions)
         longest = LONG_SESSION_S if self._rng.random() < 0.1 else SESSION_S[1]
         until_ns = self._on_ns + round(self._rng.uniform(SESSION_S[0], longest) * S)
         over = asyncio.Event()
@@ -202,11 +238,6 @@ class Soak:
         tenths = int(10 * self._on_ns / self._length_ns)
         if tenths > len(self.outcome.memory_mb) and (now := resident_mb()) is not None:
             self.outcome.memory_mb.append(round(now, 1))
-
-
-def error_of(nexus: Nexus) -> str:
-    """The last thing a connection said about itself."""
-    return nexus.closed_reason or f"it is {nexus.state.value}" if nexus.state is not LinkState.STREAMING else "streaming"
 
 
 def soak(seed: int, minutes: float, faults: dict[str, str] | None = None) -> Outcome:

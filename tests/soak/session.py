@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from soak.truth import Witness
 
 from nexuslink.protocol.decoder import Batch, Decoder
 from nexuslink.protocol.messages import SessionTotals
+
+from .truth import Witness
 
 
 @dataclass(slots=True)
@@ -17,6 +18,8 @@ class Counted:
     """A session in the making: from the sending of START until its totals are known."""
 
     decoder: Decoder
+    after: int
+    """Number of the session before."""
     number: int | None = None
     """As START's response says; None while that has not come."""
     samples: dict[int, int] = field(default_factory=dict)
@@ -33,6 +36,8 @@ class Counted:
         if not link.settled:
             self.reached = link.received + link.lost
         for batch in batches:
+            if witness.session <= self.after:
+                self.wrong.append(f"stream {batch.stream}: samples came, and the session had not begun")
             stream, first, n = batch.stream, batch.first_index, len(batch.raw)
             if first < self.ends.get(stream, 0):
                 self.wrong.append(f"stream {stream}: sample {first} came after {self.ends[stream] - 1}")
@@ -49,9 +54,9 @@ class Counted:
         link = self.decoder.link
         if not link.settled:
             yield f"the host refused the totals: {made}"
-        if witness.session == made.session and witness.sent != made.sent:
-            yield f"messages: the firmware counts {made.sent} sent, {witness.sent} left"
         produced = made.sent + made.dropped
+        if (witness.session, witness.made, witness.sent) != (made.session, produced, made.sent):
+            yield f"messages: {witness.made} made, {witness.sent} left; the firmware counts {produced} and {made.sent}"
         if link.received + link.lost + link.overrun != produced:
             yield f"messages: {link.received} + {link.lost} + {link.overrun} is not {produced}"
         if self.reached > made.sent or link.lost < 0 or link.overrun != made.dropped:
@@ -66,7 +71,7 @@ class Counted:
                 yield f"{name}: {received} counted, {self.samples.get(stream, 0)} handed on"
             if self.ends.get(stream, 0) > samples:
                 yield f"{name}: reached {self.ends[stream]} of {samples}"
-            left = witness.samples_sent[stream] if witness.session == made.session else 0
+            left = witness.samples_sent[stream]
             # Where a loss and an overrun fall into one gap, the host cannot tell them apart and says: lost.
             if not 0 <= overrun <= samples - left or lost < left - received:
                 yield f"{name}: {left} left the tool, {received} came; lost {lost} and overrun {overrun} cannot be"

@@ -1,8 +1,8 @@
 /* libFuzzer target of the codec: build with clang -fsanitize=fuzzer,address,undefined, see docs/porting.md.
  *
  * The first byte chooses: a stream into the deframer; one payload past the framing (no fuzzer guesses a CRC); or bytes
- * to frame and read back. Whatever the codec reads is a heap copy of exactly its size, whatever it writes is heap memory
- * of exactly its room: so the first byte beside either is seen. Wrong results end in abort(). */
+ * to frame and read back. Whatever the codec reads is a heap copy of exactly its size, whatever it writes is heap
+ * memory of exactly its room: so the first byte beside either is seen. Wrong results end in abort(). */
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,6 +6,8 @@ import heapq
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, NamedTuple, Protocol
 
+NEVER = 1 << 62
+"""A time that does not come."""
 HELD_MAX = 1 << 16
 """Most items on the way at once; what comes on top of that is lost and counted."""
 
@@ -40,6 +42,8 @@ class Chain:
         """Behind each filter that delays, what it has delayed."""
         self._serial = 0
         self._held = 0
+        self.due_ns = NEVER
+        """When something happens in here next."""
         self.overflow = 0
         """Items lost because HELD_MAX were on the way."""
 
@@ -49,25 +53,26 @@ class Chain:
 
     def take(self, until_ns: int) -> list[Timed]:
         """Everything that has come out by then, in the order in which it did."""
+        if self.due_ns > until_ns:
+            return []
         for stage, waiting in self._waiting.items():
             while waiting and waiting[0][0] <= until_ns:
                 self._go(stage + 1, self._pop(waiting))
         out: list[Timed] = []
         while self._out and self._out[0][0] <= until_ns:
             out.append(self._pop(self._out))
+        self.due_ns = self._out[0][0] if self._out else NEVER
+        for waiting in self._waiting.values():
+            if waiting and waiting[0][0] < self.due_ns:
+                self.due_ns = waiting[0][0]
         return out
-
-    def due_ns(self) -> int | None:
-        """When something happens in here next; None: it is empty."""
-        if not self._held:
-            return None
-        return min(waiting[0][0] for waiting in (self._out, *self._waiting.values()) if waiting)
 
     def clear(self) -> None:
         """Everything on the way is lost."""
         for waiting in (self._out, *self._waiting.values()):
             waiting.clear()
         self._held = 0
+        self.due_ns = NEVER
 
     def _go(self, stage: int, item: Timed) -> None:
         """Through the filters from ``stage`` on, up to the next that delays."""
@@ -87,6 +92,7 @@ class Chain:
                 continue
             self._serial += 1
             self._held += 1
+            self.due_ns = min(self.due_ns, t_ns)
             heapq.heappush(waiting, (t_ns, self._serial, data))
 
     def _pop(self, waiting: list[tuple[int, int, bytes]]) -> Timed:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Protocol
 
-from nexus_simulator.faults.chain import Timed
+from nexus_simulator.faults.chain import NEVER, Timed
 from nexus_simulator.faults.values import Between, Planned, When
 
 PER_INTERVAL = 6
@@ -29,8 +29,8 @@ class Gate(Protocol):
     def room(self, t_ns: int) -> int | None:
         """How many messages may pass right at this moment; None: no limit."""
 
-    def next_change(self, t_ns: int) -> int | None:
-        """The first moment after ``t_ns`` at which `room` is another; None: never."""
+    def next_change(self, t_ns: int) -> int:
+        """The first moment after ``t_ns`` at which `room` is another; NEVER: none."""
 
     def opens(self, t_ns: int) -> int:
         """The first moment from ``t_ns`` on at which something passes."""
@@ -52,13 +52,11 @@ class Stall:
         """Nothing, or no limit."""
         return 0 if self.opens(t_ns) > t_ns else None
 
-    def next_change(self, t_ns: int) -> int | None:
+    def next_change(self, t_ns: int) -> int:
         """The next beginning or end."""
         self._know(t_ns)
         edges = [edge for window in self._windows for edge in window if edge > t_ns]
-        if self._next is not None:
-            edges.append(self._next)
-        return min(edges, default=None)
+        return min(edges, default=NEVER if self._next is None else self._next)
 
     def opens(self, t_ns: int) -> int:
         """The end of the standstill that this moment is in."""
@@ -99,14 +97,14 @@ class Interval:
             return None
         return PER_INTERVAL if t_ns > begin and (t_ns - begin) % period == 0 else 0
 
-    def next_change(self, t_ns: int) -> int | None:
+    def next_change(self, t_ns: int) -> int:
         """The next event, the moment after one, or the next change of the interval."""
         begin, period = self._at(t_ns)
-        moments = [] if self._next is None else [self._next]
-        if period:
-            since = (t_ns - begin) % period
-            moments.append(t_ns + 1 if not since and t_ns > begin else t_ns + period - since)
-        return min(moments, default=None)
+        change = NEVER if self._next is None else self._next
+        if not period:
+            return change
+        since = (t_ns - begin) % period
+        return min(change, t_ns + 1 if not since and t_ns > begin else t_ns + period - since)
 
     def opens(self, t_ns: int) -> int:
         """The next event."""
@@ -127,21 +125,20 @@ class Interval:
 
 
 class Gates:
-    """Several gates in a row: the narrowest counts."""
+    """Several gates in a row: the narrowest counts. Asked in the order of time."""
 
     def __init__(self, gates: Sequence[Gate]) -> None:
         self._gates = tuple(gates)
+        self._room: int | None = None
+        self._until_ns = 0 if self._gates else NEVER
 
-    def __bool__(self) -> bool:
-        return bool(self._gates)
-
-    def room(self, t_ns: int) -> int | None:
-        """How many messages may pass right at this moment; None: no limit."""
-        return min((room for gate in self._gates if (room := gate.room(t_ns)) is not None), default=None)
-
-    def next_change(self, t_ns: int) -> int | None:
-        """The first moment after ``t_ns`` at which something changes."""
-        return min((t for gate in self._gates if (t := gate.next_change(t_ns)) is not None), default=None)
+    def state(self, t_ns: int) -> tuple[int | None, int]:
+        """How many messages may pass right at this moment (None: no limit), and until when that is so."""
+        if t_ns >= self._until_ns:  # most steps change nothing, and each gate takes a while to ask
+            rooms = [room for gate in self._gates if (room := gate.room(t_ns)) is not None]
+            self._room = min(rooms, default=None)
+            self._until_ns = min(gate.next_change(t_ns) for gate in self._gates)
+        return self._room, self._until_ns
 
 
 class Hold:

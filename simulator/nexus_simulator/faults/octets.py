@@ -55,7 +55,7 @@ class Coalesce:
     def __init__(self, window_ns: Between, rng: random.Random) -> None:
         self._window = window_ns
         self._rng = rng
-        self._ends_ns = 0
+        self._ends_ns = -1
         self.struck = 0
 
     def __call__(self, item: Timed) -> Iterable[Timed]:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from nexus_simulator.faults.chain import Chain, Filter, Timed
+from nexus_simulator.faults.chain import NEVER, Chain, Filter, Timed
 from nexus_simulator.faults.events import Disconnect, Event, HandshakeCut, Struck
 from nexus_simulator.faults.gates import Gates, Hold
 from nexus_simulator.faults.table import FAULTS, REQUEST, Level
@@ -92,6 +92,8 @@ class Faults:
         self._events: list[Event] = of(back, Level.TOOL)
         self._disconnect: Disconnect | None = made.get("disconnect")
         self._handshake: HandshakeCut | None = made.get("handshake")
+        self.next_event_ns = self._soonest()
+        """When something happens to the tool or the link."""
         self.splits = "split" in made
         """Bytes that arrive at different times must not be handed over together."""
 
@@ -110,23 +112,26 @@ class Faults:
         return self._deframe.bad + self._deframe.deframer.counts.bad
 
     # ---- tool and link ------------------------------------------------------------------------------------------
-    def next_event_ns(self) -> int | None:
-        """When something happens to the tool or the link."""
-        times = [event.due_ns for event in self._events]
-        times.append(self._disconnect.due_ns if self._disconnect else None)
-        return min((t for t in times if t is not None), default=None)
+    def _soonest(self) -> int:
+        due = [event.due_ns for event in (*self._events, self._disconnect) if event is not None]
+        return min((t for t in due if t is not None), default=NEVER)
 
     def strike(self, until_ns: int, tool: Struck) -> None:
         """Let happen to the tool what is due."""
+        if self.next_event_ns > until_ns:
+            return
         for event in self._events:
             if event.due_ns is not None and event.due_ns <= until_ns:
                 event.strike(tool)
+        self.next_event_ns = self._soonest()
 
     def cut_at(self, until_ns: int, connected: bool = True) -> str | None:
         """Why the link has ended by then; None: it has not."""
-        if self._disconnect is not None and self._disconnect.now(until_ns, connected):
-            return "the link was cut (fault: disconnect)"
-        return None
+        if self.next_event_ns > until_ns or self._disconnect is None:
+            return None
+        cut = self._disconnect.now(until_ns, connected)
+        self.next_event_ns = self._soonest()
+        return "the link was cut (fault: disconnect)" if cut else None
 
     def cut_by(self, message: bytes) -> str | None:
         """Why the link ends with this message, on its way to the host; None: it does not."""
