@@ -101,7 +101,6 @@ class Link:
         """The host is gone; what is in the air is lost."""
         self._air.clear()
         self._deframer = Deframer()
-        self._damage = self._faults.bad_requests
         self._faults.disconnected()
         self._cut = self._connected_ns = None
         self.tool.disconnect()

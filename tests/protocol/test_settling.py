@@ -192,7 +192,7 @@ def test_over_any_link(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_over_many_wraps(seed: int) -> None:
-    """200,000 messages, indexes that begin just before their own wrap, gaps of every length, one over half the circle."""
+    """200,000 messages; indexes begin just before their own wrap; gaps of every length, one over half the circle."""
     rng = np.random.default_rng(seed)
     n, start = 200_000, 2**32 - 500_000
     kept = rng.random(n) >= 0.01

@@ -39,7 +39,7 @@ class Ear(Link):
         messages = [message[:-CRC_SIZE] for message in self._deframer.feed(data)]
         damaged = self._deframer.counts.bad - before
         self.heard(on_ns, messages, damaged)
-        self._count_damage(self._deframer.counts.bad)
+        self.tool.firmware.health.bad_frames += damaged
 
 
 class SlowResync(Ear):
