@@ -95,7 +95,10 @@ struct nx_physics {
     uint32_t lights;           /* Light requests carried out ... */
     uint32_t light;            /* ... the latest: pattern, red, green, blue. */
     uint32_t consumed[NX_PHYSICS_STREAMS]; /* Samples taken in this session. */
-    uint32_t reserved;
+    uint32_t clock_ms;         /* The device clock, modulo 2^32. */
+    uint32_t seen_connection;  /* The latest `connection` that the board has seen. */
+    uint32_t stop_reason;      /* In the latest STOP. */
+    uint32_t ignored;          /* Messages that were no request, or found no room. */
     struct nx_physics_plan plan;
     uint32_t kept_size;        /* The board's memory without power. */
     uint32_t kept_check;
@@ -111,9 +114,9 @@ NX_PHYSICS_AT(hello, 56);
 NX_PHYSICS_AT(record, 1528);
 NX_PHYSICS_AT(connection, 2552);
 NX_PHYSICS_AT(starts, 2616);
-NX_PHYSICS_AT(plan, 2672);
-NX_PHYSICS_AT(kept, 2948);
-NX_PHYSICS_AT(slots, 3972);
+NX_PHYSICS_AT(plan, 2684);
+NX_PHYSICS_AT(kept, 2960);
+NX_PHYSICS_AT(slots, 3984);
 typedef char nx_physics_slot_size[sizeof(struct nx_physics_slot) == 32 ? 1 : -1];
 typedef char nx_physics_plan_size[sizeof(struct nx_physics_plan) == 268 ? 1 : -1];
 
@@ -137,6 +140,6 @@ bool nx_physics_sample(uint8_t stream, uint64_t index, int32_t *counts);
 bool nx_physics_do(enum nx_task task, void *detail);
 
 /* Show the application's counters. */
-void nx_physics_show(const struct nx_app *app, uint32_t rx_lost);
+void nx_physics_show(const struct nx_app *app, uint32_t rx_lost, uint32_t connection);
 
 #endif

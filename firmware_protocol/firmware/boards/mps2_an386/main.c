@@ -211,7 +211,7 @@ void nx_main(void)
     for (;;) {
         uint32_t wait_us = nx_app_poll(&app);
         drain();
-        nx_physics_show(&app, rx.lost);
+        nx_physics_show(&app, rx.lost, connection);
         while (shared->hang != 0) {
             /* The program hangs, as asked: the watchdog ends this. */
         }

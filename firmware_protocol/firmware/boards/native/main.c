@@ -241,7 +241,7 @@ static void run(pid_t parent)
     while (getppid() == parent) {
         uint32_t wait_us = nx_app_poll(&app);
         drain();
-        nx_physics_show(&app, 0);
+        nx_physics_show(&app, 0, board.connection);
         while (board.shared->hang != 0) {
             /* The program hangs, as asked: the watchdog ends this. */
         }

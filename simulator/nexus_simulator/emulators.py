@@ -1,0 +1,246 @@
+"""The reference firmware in C as a process: built, started with its bench, ended. Two boards: ``native``, a program of
+this machine that serves TCP or a pseudo-terminal itself, and ``qemu``, a Cortex-M4 whose UART comes out here.
+
+Knows compilers, processes and where the sources are (in a checkout of the repository, and nowhere else); nothing of what
+the firmware says. No process stays behind: each gets a parent-death signal where the system has one, and the native
+board looks for its parent as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from nexus_simulator.options import Options
+from nexus_simulator.physics import FILE_SIZE, Physics
+
+SOURCES: Final = Path(__file__).resolve().parents[2] / "firmware_protocol" / "firmware"
+BUILD_S = 120.0
+"""Longest time for compiling, seconds: some seconds on an idle machine."""
+START_S = 20.0
+"""Longest time from spawning a board to its first sign of life, seconds: a tenth of a second on an idle machine."""
+END_S = 5.0
+HOW_TO_GET = "on Debian `./run test --emulated` installs what is missing"
+_PR_SET_PDEATHSIG = 1
+
+
+class EmulatorError(ValueError):
+    """A board that cannot be built or started: one line, what is missing and how to get it."""
+
+
+TARGETS: Final = {
+    "native": ("nexus_native", ("make", "cc")),
+    "qemu": ("nexus_mps2_an386.elf", ("make", "arm-none-eabi-gcc", "qemu-system-arm")),
+}
+"""By board: the file that is built, and the programs that it takes. `make` target = the file's name."""
+
+
+def missing(board: str) -> str | None:
+    """Why this board cannot be had here, in one line; ``None``: it can."""
+    if not (SOURCES / "Makefile").is_file():
+        return f"--firmware {board}: its sources are only in a checkout of the repository, not in the installed package"
+    absent = [program for program in TARGETS[board][1] if shutil.which(program) is None]
+    if absent:
+        return f"--firmware {board}: {', '.join(absent)} not found; {HOW_TO_GET}"
+    return None
+
+
+def build(board: str) -> Path:
+    """The board's program, compiled if anything changed. Safe when several processes ask at once."""
+    problem = missing(board)
+    if problem is not None:
+        raise EmulatorError(problem)
+    folder = _build_folder()
+    with _locked(folder / "lock"):
+        command = ["make", "--silent", "-C", str(SOURCES), f"OUT={folder}", str(folder / TARGETS[board][0])]
+        environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "CFLAGS")}
+        try:
+            done = subprocess.run(
+                command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BUILD_S,
+                check=False, preexec_fn=_die_with_parent(),
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise EmulatorError(f"--firmware {board}: compiling did not end within {BUILD_S:.0f} s") from None
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if "error" in line.lower()] or done.stderr.splitlines()
+        raise EmulatorError(f"--firmware {board}: does not compile: {lines[0] if lines else 'make failed'}")
+    return folder / TARGETS[board][0]
+
+
+def _build_folder() -> Path:
+    """One for each checkout, the user's own: what is run from there must not be another's."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "nexuslink" / f"firmware-{sha256(str(SOURCES).encode()).hexdigest()[:12]}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock between processes; it goes with its holder."""
+    until = time.monotonic() + BUILD_S
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise EmulatorError(f"another process has been compiling for {BUILD_S:.0f} s") from None
+                select.select([], [], [], 0.05)
+        yield
+
+
+def _die_with_parent() -> object:
+    """What a child does first: ask for SIGKILL when its parent is gone, however that went."""
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def ask() -> None:
+        library.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:  # gone in between
+            os._exit(1)
+
+    return ask
+
+
+class Board:
+    """One emulated tool: a process and its bench. Made running; ``close`` or leave the ``with`` to end it.
+
+    The parent-death signal comes from the thread that makes it: make it in one that lives as long as the board.
+    """
+
+    def __init__(self, board: str, options: Options, fast: bool = False) -> None:
+        program = build(board)
+        folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        handle, name = tempfile.mkstemp(prefix="nexus-physics-", dir=folder)
+        os.close(handle)
+        try:
+            self.physics = Physics(Path(name), options, fast)
+        except BaseException:
+            os.unlink(name)
+            raise
+        self._board = board
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def ended(self) -> str | None:
+        """Why the process is no more, one line; ``None`` while it runs."""
+        status = None if self._process is None else self._process.poll()
+        return None if status is None else f"--firmware {self._board}: the emulated tool ended (status {status})"
+
+    def close(self) -> None:
+        """End process and bench."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(END_S)
+            for pipe in (self._process.stdout, self._process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        self.physics.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _spawn(self, command: list[str], pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds,
+                preexec_fn=_die_with_parent(), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise EmulatorError(f"--firmware {self._board}: {command[0]}: {error.strerror or error}") from None
+        return self._process
+
+    def _failed(self, process: subprocess.Popen[bytes], what: str) -> EmulatorError:
+        process.kill()
+        process.wait(END_S)
+        said = process.stderr.read().decode(errors="replace").strip().splitlines() if process.stderr else []
+        return EmulatorError(f"--firmware {self._board}: {said[-1] if said else what}")
+
+
+class NativeBoard(Board):
+    """The firmware as a program of this machine, at ``address``."""
+
+    def __init__(self, options: Options, tcp: tuple[str, int] | None) -> None:
+        """``tcp``: host and port (0: any free one); ``None``: a pseudo-terminal."""
+        super().__init__("native", options)
+        where = ["--pty"] if tcp is None else ["--tcp", tcp[0], str(tcp[1])]
+        try:
+            process = self._spawn([str(self._program), str(self.physics.path), *where])
+            self.address = self._first_line(process)
+            """What the program printed: ``tcp:HOST:PORT`` or ``serial:/dev/...``."""
+        except BaseException:
+            self.close()
+            raise
+        self.physics.start()
+
+    def _first_line(self, process: subprocess.Popen[bytes]) -> str:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], START_S)
+        line = process.stdout.readline().decode().strip() if ready else ""
+        if not line:
+            raise self._failed(process, f"said nothing within {START_S:.0f} s")
+        return line
+
+
+class QemuBoard(Board):
+    """The firmware on an emulated Cortex-M4; ``uart`` is the other end of its serial line."""
+
+    def __init__(self, options: Options, fast: bool = False) -> None:
+        """``fast``: as fast as this machine can, not in real time."""
+        super().__init__("qemu", options, fast)
+        self.uart, theirs = socket.socketpair()
+        memory = f"memory-backend-file,id=physics,size={FILE_SIZE},mem-path={self.physics.path},share=on"
+        command = [
+            "qemu-system-arm", "-nodefaults", "-display", "none", "-M", "mps2-an386,memory-backend=physics",
+            "-object", memory, "-chardev", f"socket,id=uart,fd={theirs.fileno()}", "-serial", "chardev:uart",
+            "-kernel", str(self._program), *(["-icount", "shift=5,sleep=off"] if fast else []),
+        ]  # fmt: skip
+        try:
+            process = self._spawn(command, (theirs.fileno(),))
+            theirs.close()
+            self.physics.start()
+            until = time.monotonic() + START_S
+            while not self.physics.shared["plan"]["generation"]:
+                if process.poll() is not None or time.monotonic() > until:
+                    raise self._failed(process, f"gave no sign of life within {START_S:.0f} s")
+                select.select([], [], [], 0.005)
+        except BaseException:
+            self.close()
+            raise
+        self.uart.setblocking(False)
+
+    def close(self) -> None:
+        """End process, bench and line."""
+        super().close()
+        self.uart.close()
