@@ -15,7 +15,6 @@ import os
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -36,7 +35,10 @@ START_S = 20.0
 """Longest time from spawning a board to its first sign of life, seconds: a tenth of a second on an idle machine."""
 END_S = 5.0
 HOW_TO_GET = "on Debian `./run test --emulated` installs what is missing"
+PIPE_SIZE = 1 << 20
+"""Bytes from the emulated UART that wait for a reader, at most."""
 _PR_SET_PDEATHSIG = 1
+_F_SETPIPE_SZ = 1031
 
 
 class EmulatorError(ValueError):
@@ -171,10 +173,12 @@ class Board:
     ) -> None:
         self.close()
 
-    def _spawn(self, command: list[str], pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, command: list[str], stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE
+    ) -> subprocess.Popen[bytes]:
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds,
+                command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
                 preexec_fn=_die_with_parent(), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
@@ -214,21 +218,25 @@ class NativeBoard(Board):
 
 
 class QemuBoard(Board):
-    """The firmware on an emulated Cortex-M4; ``uart`` is the other end of its serial line."""
+    """The firmware on an emulated Cortex-M4; ``uart_in`` and ``uart_out`` are the ends of its serial line: write to
+    the one, read from the other, neither blocks."""
 
     def __init__(self, options: Options, fast: bool = False) -> None:
         """``fast``: as fast as this machine can, not in real time."""
         super().__init__("qemu", options, fast)
-        self.uart, theirs = socket.socketpair()
+        # Pipes, because the UART sends byte by byte: a socket's buffer is full after some hundred writes.
+        their_in, self.uart_in = os.pipe()
+        self.uart_out, their_out = os.pipe()
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(their_out, _F_SETPIPE_SZ, PIPE_SIZE)
         memory = f"memory-backend-file,id=physics,size={FILE_SIZE},mem-path={self.physics.path},share=on"
         command = [
             "qemu-system-arm", "-nodefaults", "-display", "none", "-M", "mps2-an386,memory-backend=physics",
-            "-object", memory, "-chardev", f"socket,id=uart,fd={theirs.fileno()}", "-serial", "chardev:uart",
+            "-object", memory, "-chardev", "stdio,id=uart,signal=off", "-serial", "chardev:uart",
             "-kernel", str(self._program), *(["-icount", "shift=5,sleep=off"] if fast else []),
         ]  # fmt: skip
         try:
-            process = self._spawn(command, (theirs.fileno(),))
-            theirs.close()
+            process = self._spawn(command, their_in, their_out)
             self.physics.start()
             until = time.monotonic() + START_S
             while not self.physics.shared["plan"]["generation"]:
@@ -238,9 +246,14 @@ class QemuBoard(Board):
         except BaseException:
             self.close()
             raise
-        self.uart.setblocking(False)
+        finally:
+            os.close(their_in)
+            os.close(their_out)
+        os.set_blocking(self.uart_in, False)
+        os.set_blocking(self.uart_out, False)
 
     def close(self) -> None:
         """End process, bench and line."""
         super().close()
-        self.uart.close()
+        os.close(self.uart_in)
+        os.close(self.uart_out)

@@ -32,8 +32,9 @@ T = TypeVar("T")
 class FirmwareHost:
     """What a host sees of a tool."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, out: int | None = None) -> None:
         self.fd = fd
+        self.out = fd if out is None else out
         self.deframer = Deframer()
         self.messages: list[bytes] = []
         self._ids = 0
@@ -65,8 +66,8 @@ class FirmwareHost:
     def write(self, data: bytes) -> None:
         """Bytes as they are."""
         while data:
-            select.select([], [self.fd], [], GUARD_S)
-            data = data[os.write(self.fd, data) :]
+            select.select([], [self.out], [], GUARD_S)
+            data = data[os.write(self.out, data) :]
 
     def read(self, wait_s: float) -> bool:
         """Take what has come; False: nothing came in time, or the tool hung up."""
