@@ -57,6 +57,10 @@ AHEAD_FAST_S = 7.5
 """The same where the board runs faster than real time."""
 HOLD_MAX_US = 10_000_000
 """Longest that the board's clock stands still for a sample."""
+TICK_US = 1000
+TICK_FAST_US = 4000
+"""How often the emulated processor wakes up. Faster than real time, waking is what takes the time; samples are taken late
+then, some at a time, and are the same."""
 STEP_S = 0.5
 """Device time made at one go: some milliseconds of work."""
 PAUSE_S = 0.005
@@ -76,6 +80,7 @@ PHYSICS = np.dtype(
     [
         ("magic", "<u4"), ("version", "<u4"), ("size", "<u4"), ("stream_count", "<u4"),
         ("clock_us", "<u8"), ("skew_ppb", "<i4"), ("boot_id", "<u4"), ("unlock_code", "<u4"), ("hold_max_us", "<u4"),
+        ("tick_us", "<u4"), ("reserved", "<u4"),
         ("hello_size", "<u4"), ("info_size", "<u4"), ("descriptor_size", "<u4"), ("record_size", "<u4"),
         ("hello", "u1", PAYLOAD), ("info", "u1", PAYLOAD), ("descriptor", "u1", (MAX_STREAMS, PAYLOAD)),
         ("ranges", _RANGES, MAX_STREAMS), ("record", "u1", KEPT),
@@ -177,7 +182,7 @@ class Physics:
         for name, value in (
             ("magic", MAGIC), ("version", VERSION), ("size", PHYSICS.itemsize), ("stream_count", len(streams)),
             ("clock_us", self.tool.device_us(0)), ("skew_ppb", self.tool.skew_ppb), ("boot_id", identity.boot_id),
-            ("unlock_code", UNLOCK_CODE), ("hold_max_us", HOLD_MAX_US * (20 if fast else 1)),
+            ("unlock_code", UNLOCK_CODE), ("hold_max_us", HOLD_MAX_US * (20 if fast else 1)), ("tick_us", TICK_FAST_US if fast else TICK_US),
             ("hello_size", len(hello)), ("info_size", len(info)), ("descriptor_size", len(streams[0])),
             ("record_size", len(record)), ("max_message", MAX_MESSAGE),
         ):  # fmt: skip
