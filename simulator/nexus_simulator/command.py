@@ -9,16 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nexus_simulator.options import PARAMETERS, Options, parse_options
 from nexus_simulator.scripts import DEFAULT_SCRIPT, SCRIPTS
 
 if TYPE_CHECKING:
-    from nexus_simulator.link import Link
+    from nexus_simulator.serve import Serves
 
-_NOT_SERVED = ("speed",)
-"""Parameters of ``sim:`` that make no sense for a process of its own: it runs in real time."""
+FIRMWARES = ("python", "native", "qemu")
+_ONLY_QEMU = "speed"
+"""A process of its own runs in real time; only the emulated processor can do otherwise."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,12 +32,18 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     where = serve.add_mutually_exclusive_group(required=True)
     where.add_argument("--pty", action="store_true", help="on a pseudo-terminal; prints its address")
     where.add_argument("--tcp", metavar="HOST:PORT", help="on a TCP port (0: any free one); prints its address")
+    serve.add_argument(
+        "--firmware",
+        choices=FIRMWARES,
+        default=FIRMWARES[0],
+        help="whose: the simulator's own, the reference firmware in C as a process, or that on an emulated Cortex-M4",
+    )
     for name, parameter in PARAMETERS.items():
-        if name not in _NOT_SERVED:
-            option = "--" + name.replace("_", "-")
-            serve.add_argument(
-                option, dest=f"sim_{name}", metavar="VALUE", help=f"{parameter.doc}: {parameter.allowed}"
-            )
+        option = "--" + name.replace("_", "-")
+        doc = f"{parameter.doc}: {parameter.allowed}"
+        if name == _ONLY_QEMU:
+            doc = "max: faster than real time, with --firmware qemu only"
+        serve.add_argument(option, dest=f"sim_{name}", metavar="VALUE", help=doc)
     serve.set_defaults(run=_serve)
 
     scripts = commands.add_parser("scripts", help="list what the simulated person can do")
@@ -44,26 +52,50 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _serve(args: argparse.Namespace) -> int:
-    given = {name: getattr(args, f"sim_{name}", None) for name in PARAMETERS}
-    options = parse_options({name: text for name, text in given.items() if text is not None})
+    texts = {name: getattr(args, f"sim_{name}", None) for name in PARAMETERS}
+    given = {name: text for name, text in texts.items() if text is not None}
+    options = parse_options(given)
     address = None if args.pty else _address(args.tcp)
-
-    import asyncio
-
-    from nexus_simulator.link import make_link
-    from nexus_simulator.serve import serve_pty, serve_tcp
-
-    link = make_link(options if given["boot"] is not None else _new_boot(options))  # a bad file is refused here
-
-    def make() -> Link:
-        return link
-
+    if "boot" not in given:
+        options = _new_boot(options)
     try:
-        asyncio.run(serve_pty(make) if address is None else serve_tcp(*address, make))
+        if args.firmware == "python":
+            _serve_python(options, given, address)
+        else:
+            _serve_board(args.firmware, options, given, address)
     except OSError as error:
         place = "--pty" if address is None else f"--tcp {args.tcp}"
         raise ValueError(f"{place}: cannot be served: {error.strerror or error}") from None
     return 0
+
+
+def _serve_python(options: Options, given: Mapping[str, str], address: tuple[str, int] | None) -> None:
+    if _ONLY_QEMU in given:
+        raise ValueError(f"--speed {given[_ONLY_QEMU]}: a tool that is served runs in real time; sim:?speed= does not")
+    import asyncio
+
+    from nexus_simulator.link import make_link
+    from nexus_simulator.serve import Served, serve_pty, serve_tcp
+
+    served = Served(make_link(options))  # a bad file is refused here
+
+    def make() -> Serves:
+        return served
+
+    asyncio.run(serve_pty(make) if address is None else serve_tcp(*address, make))
+
+
+def _serve_board(firmware: str, options: Options, given: Mapping[str, str], address: tuple[str, int] | None) -> None:
+    try:
+        from nexus_simulator.boards import PARAMETERS_OF_BOARDS, serve_board
+    except ImportError:
+        raise ValueError(f"--firmware {firmware}: not on this system; it needs what Linux and macOS have") from None
+
+    for name, text in given.items():
+        if name not in PARAMETERS_OF_BOARDS:
+            option = "--" + name.replace("_", "-")
+            raise ValueError(f"{option} {text}: only --firmware python has faults of its own")
+    serve_board(firmware, options, address)
 
 
 def _new_boot(options: Options) -> Options:

@@ -1,22 +1,19 @@
 """The reference firmware in C as a process: built, started with its bench, ended. Two boards: ``native``, a program of
 this machine that serves TCP or a pseudo-terminal itself, and ``qemu``, a Cortex-M4 whose UART comes out here.
 
-Knows compilers, processes and where the sources are (in a checkout of the repository, and nowhere else); nothing of what
-the firmware says. No process stays behind: each gets a parent-death signal where the system has one, and the native
-board looks for its parent as well.
+Knows compilers, processes and where the sources are (in a checkout of the repository, nowhere else); nothing of what
+the firmware says. No process stays behind, however its parent went: QEMU gets a parent-death signal, the native board
+looks for its parent itself; and no file, because it is removed as soon as the board has it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import select
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -37,7 +34,6 @@ END_S = 5.0
 HOW_TO_GET = "on Debian `./run test --emulated` installs what is missing"
 PIPE_SIZE = 1 << 20
 """Bytes from the emulated UART that wait for a reader, at most."""
-_PR_SET_PDEATHSIG = 1
 _F_SETPIPE_SZ = 1031
 
 
@@ -47,7 +43,7 @@ class EmulatorError(ValueError):
 
 TARGETS: Final = {
     "native": ("nexus_native", ("make", "cc")),
-    "qemu": ("nexus_mps2_an386.elf", ("make", "arm-none-eabi-gcc", "qemu-system-arm")),
+    "qemu": ("nexus_mps2_an386.elf", ("make", "arm-none-eabi-gcc", "qemu-system-arm", "setpriv")),
 }
 """By board: the file that is built, and the programs that it takes. `make` target = the file's name."""
 
@@ -70,11 +66,13 @@ def build(board: str) -> Path:
     folder = _build_folder()
     with _locked(folder / "lock"):
         command = ["make", "--silent", "-C", str(SOURCES), f"OUT={folder}", str(folder / TARGETS[board][0])]
-        environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "CFLAGS")}
+        environ = {
+            name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "CFLAGS")
+        }
         try:
             done = subprocess.run(
                 command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BUILD_S,
-                check=False, preexec_fn=_die_with_parent(),
+                check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise EmulatorError(f"--firmware {board}: compiling did not end within {BUILD_S:.0f} s") from None
@@ -108,25 +106,16 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _die_with_parent() -> object:
-    """What a child does first: ask for SIGKILL when its parent is gone, however that went."""
-    if not sys.platform.startswith("linux"):
-        return None
-    library = ctypes.CDLL(None)
-    parent = os.getpid()
-
-    def ask() -> None:
-        library.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:  # gone in between
-            os._exit(1)
-
-    return ask
+def _with_parent(command: list[str]) -> list[str]:
+    """The command, made to be killed when its parent is gone, however that went (Linux only)."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
 
 
 class Board:
     """One emulated tool: a process and its bench. Made running; ``close`` or leave the ``with`` to end it.
 
-    The parent-death signal comes from the thread that makes it: make it in one that lives as long as the board.
+    A parent-death signal comes with the end of the thread that made the process: make it in one that lives as long.
     """
 
     def __init__(self, board: str, options: Options, fast: bool = False) -> None:
@@ -137,7 +126,7 @@ class Board:
         try:
             self.physics = Physics(Path(name), options, fast)
         except BaseException:
-            os.unlink(name)
+            Path(name).unlink()
             raise
         self._board = board
         self._program = program
@@ -178,12 +167,16 @@ class Board:
     ) -> subprocess.Popen[bytes]:
         try:
             self._process = subprocess.Popen(
-                command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
-                preexec_fn=_die_with_parent(), start_new_session=True,
+                command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True
             )  # fmt: skip
         except OSError as error:
             raise EmulatorError(f"--firmware {self._board}: {command[0]}: {error.strerror or error}") from None
         return self._process
+
+    def _begin(self) -> None:
+        """The board runs and has its file."""
+        self.physics.path.unlink()
+        self.physics.start()
 
     def _failed(self, process: subprocess.Popen[bytes], what: str) -> EmulatorError:
         process.kill()
@@ -206,7 +199,7 @@ class NativeBoard(Board):
         except BaseException:
             self.close()
             raise
-        self.physics.start()
+        self._begin()
 
     def _first_line(self, process: subprocess.Popen[bytes]) -> str:
         assert process.stdout is not None
@@ -236,13 +229,13 @@ class QemuBoard(Board):
             "-kernel", str(self._program), *(["-icount", "shift=5,sleep=off"] if fast else []),
         ]  # fmt: skip
         try:
-            process = self._spawn(command, their_in, their_out)
-            self.physics.start()
+            process = self._spawn(_with_parent(command), their_in, their_out)
             until = time.monotonic() + START_S
             while not self.physics.shared["plan"]["generation"]:
                 if process.poll() is not None or time.monotonic() > until:
                     raise self._failed(process, f"gave no sign of life within {START_S:.0f} s")
                 select.select([], [], [], 0.005)
+            self._begin()
         except BaseException:
             self.close()
             raise

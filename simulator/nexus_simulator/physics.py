@@ -59,8 +59,8 @@ HOLD_MAX_US = 10_000_000
 """Longest that the board's clock stands still for a sample."""
 TICK_US = 1000
 TICK_FAST_US = 4000
-"""How often the emulated processor wakes up. Faster than real time, waking is what takes the time; samples are taken late
-then, some at a time, and are the same."""
+"""How often the emulated processor wakes up. Faster than real time, waking is what takes the time; samples are then
+taken late, some at a time, and are the same."""
 STEP_S = 0.5
 """Device time made at one go: some milliseconds of work."""
 PAUSE_S = 0.005
@@ -182,7 +182,8 @@ class Physics:
         for name, value in (
             ("magic", MAGIC), ("version", VERSION), ("size", PHYSICS.itemsize), ("stream_count", len(streams)),
             ("clock_us", self.tool.device_us(0)), ("skew_ppb", self.tool.skew_ppb), ("boot_id", identity.boot_id),
-            ("unlock_code", UNLOCK_CODE), ("hold_max_us", HOLD_MAX_US * (20 if fast else 1)), ("tick_us", TICK_FAST_US if fast else TICK_US),
+            ("unlock_code", UNLOCK_CODE), ("hold_max_us", HOLD_MAX_US * (20 if fast else 1)),
+            ("tick_us", TICK_FAST_US if fast else TICK_US),
             ("hello_size", len(hello)), ("info_size", len(info)), ("descriptor_size", len(streams[0])),
             ("record_size", len(record)), ("max_message", MAX_MESSAGE),
         ):  # fmt: skip
@@ -245,8 +246,8 @@ class Physics:
                 self._begun = True
                 self.tool.use_battery(now_us)
             shared["temperature_cdeg"] = round(100.0 * self._take.temperature_c(round(begun_s * 1e6)))
-            ends_us = self._take.ends_us
-            if ends_us is not None and begun_s * 1e6 > ends_us + END_LINGER_US and self._hung_up_session < self._session:
+            ends_us, over = self._take.ends_us, self._hung_up_session >= self._session
+            if ends_us is not None and not over and begun_s * 1e6 > ends_us + END_LINGER_US:
                 self._hung_up_session = self._session
                 shared["hang_up"] += 1
         shared["battery_percent"] = max(0, min(100, round(self.tool.battery_percent(now_us))))

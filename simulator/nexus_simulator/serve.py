@@ -30,8 +30,6 @@ READ_SIZE = 4096
 HAND_OVER_S = 0.5
 """A new host waits this long for the one before it: who reconnects at once is here before its own going is noticed."""
 
-MakeLink = Callable[[], Link]
-
 
 class Carrier(Protocol):
     """Where the frames of one connected host go."""
@@ -44,8 +42,28 @@ class Carrier(Protocol):
         """Take bytes; never blocks."""
 
 
+class Serves(Protocol):
+    """One tool, behind whatever carrier is connected."""
+
+    @property
+    def switched_off(self) -> bool:
+        """The tool will not come back."""
+
+    def receive(self, data: bytes) -> None:
+        """Bytes from the host."""
+
+    async def pump(self, carrier: Carrier) -> str:
+        """Send what the tool sends until the link ends by itself; returns why."""
+
+    def disconnect(self) -> None:
+        """The host is gone."""
+
+
+MakeServed = Callable[[], Serves]
+
+
 class Served:
-    """One tool in real time, behind whatever carrier is connected."""
+    """The tool in this process, in real time."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -88,13 +106,14 @@ class Served:
         return time.monotonic_ns() - self._began_ns
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """One line on standard output, at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 @contextlib.asynccontextmanager
-async def _until_signal() -> AsyncIterator[asyncio.Event]:
+async def until_signal() -> AsyncIterator[asyncio.Event]:
     """An event that SIGINT and SIGTERM set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -133,12 +152,12 @@ class _TcpCarrier:
         self._writer.write(data)
 
 
-async def serve_tcp(host: str, port: int, make_link: MakeLink, stop: asyncio.Event | None = None) -> None:
+async def serve_tcp(host: str, port: int, make: MakeServed, stop: asyncio.Event | None = None) -> None:
     """Serve one host after another on a TCP port (0: any free one) until a signal, ``stop``, or an empty battery.
 
     Prints the address on standard output when it can be reached. Raises OSError where the port cannot be had.
     """
-    served = Served(make_link())
+    served = make()
     free = asyncio.Lock()
     off = asyncio.Event()
     hosts: set[asyncio.Task[None]] = set()
@@ -174,12 +193,12 @@ async def serve_tcp(host: str, port: int, make_link: MakeLink, stop: asyncio.Eve
             if served.switched_off:
                 off.set()
 
-    async with _until_signal() as signalled:
+    async with until_signal() as signalled:
         server = await asyncio.start_server(connected, host, port)
         async with server:
             name = server.sockets[0].getsockname()
             shown = f"[{name[0]}]" if ":" in name[0] else name[0]
-            _say(f"tcp:{shown}:{name[1]}")
+            say(f"tcp:{shown}:{name[1]}")
             loop = asyncio.get_running_loop()
             events = [event for event in (signalled, off, stop) if event is not None]
             await _first_of(*(loop.create_task(event.wait()) for event in events))
@@ -187,7 +206,7 @@ async def serve_tcp(host: str, port: int, make_link: MakeLink, stop: asyncio.Eve
                 task.cancel()
             await asyncio.gather(*hosts, return_exceptions=True)
     if served.switched_off:
-        _say("the tool has switched itself off")
+        say("the tool has switched itself off")
 
 
 # ---- pseudo-terminal ------------------------------------------------------------------------------------------------
@@ -226,7 +245,7 @@ class _PtyCarrier:
         self._armed = wanted
 
 
-async def serve_pty(make_link: MakeLink, stop: asyncio.Event | None = None) -> None:
+async def serve_pty(make: MakeServed, stop: asyncio.Event | None = None) -> None:
     """Serve one host after another on a pseudo-terminal until a signal, ``stop``, or an empty battery.
 
     Prints the device's path on standard output. Raises OSError where the system has no pseudo-terminals.
@@ -244,7 +263,7 @@ async def serve_pty(make_link: MakeLink, stop: asyncio.Event | None = None) -> N
         # Not kept open: only then does the master see that a host has come or gone.
         os.close(slave)
     os.set_blocking(master, False)
-    served = Served(make_link())
+    served = make()
 
     async def hosts() -> None:
         while not served.switched_off:
@@ -257,16 +276,16 @@ async def serve_pty(make_link: MakeLink, stop: asyncio.Event | None = None) -> N
                 termios.tcflush(master, termios.TCIOFLUSH)
 
     try:
-        async with _until_signal() as signalled:
+        async with until_signal() as signalled:
             loop = asyncio.get_running_loop()
-            _say(f"serial:{path}")
+            say(f"serial:{path}")
             events = [event for event in (signalled, stop) if event is not None]
             await _first_of(loop.create_task(hosts()), *(loop.create_task(event.wait()) for event in events))
     finally:
         served.disconnect()
         os.close(master)
     if served.switched_off:
-        _say("the tool has switched itself off")
+        say("the tool has switched itself off")
 
 
 def _read(fd: int) -> bytes | None:
@@ -279,7 +298,7 @@ def _read(fd: int) -> bytes | None:
         return None
 
 
-async def _serve_host(fd: int, served: Served, first: bytes) -> None:
+async def _serve_host(fd: int, served: Serves, first: bytes) -> None:
     """One host, from its opening of the device to its closing, or to the link's own end."""
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()

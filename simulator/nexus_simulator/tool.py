@@ -159,7 +159,14 @@ class Tool:
             return RecordedTake(self._recording, options.seed, number, t_us, streams[FORCE].rate_hz)
         gyro, acc = streams[IMU].groups
         return BodyTake(
-            self._script, options.seed, number, t_us, streams[FORCE].rate_hz, streams[IMU].rate_hz, gyro.scale, acc.scale
+            self._script,
+            options.seed,
+            number,
+            t_us,
+            streams[FORCE].rate_hz,
+            streams[IMU].rate_hz,
+            gyro.scale,
+            acc.scale,
         )
 
     def use_battery(self, t_us: int) -> None:

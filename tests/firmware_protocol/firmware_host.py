@@ -126,7 +126,9 @@ class FirmwareHost:
     @property
     def responses(self) -> list[Response]:
         """Every answer that came."""
-        return [r for r in map(take_response, (m for m in self.messages if m[0] == MessageType.RESPONSE)) if r is not None]
+        return [
+            r for r in map(take_response, (m for m in self.messages if m[0] == MessageType.RESPONSE)) if r is not None
+        ]
 
     @property
     def stream_messages(self) -> list[bytes]:
