@@ -65,13 +65,13 @@ STEP_S = 0.5
 """Device time made at one go: some milliseconds of work."""
 PAUSE_S = 0.005
 """Between two looks at what the board wants."""
-END_LINGER_US = 2_600_000
-"""After the last sample of a recording the link stays this long: a firmware waits 2 s for a sensor that has stopped."""
+END_LINGER_US = 200_000
+"""After the last sample of a recording the link stays open this long."""
 
 SLOT = np.dtype([("index", "<u4"), ("counts", "<i4", CHANNELS), ("check", "<u4")])
-_CHOICE = np.dtype([("full_scale", "<f8"), ("scale", "<f8")])
-_RANGES = np.dtype(
-    [("channels", "<u4"), ("groups", "<u4"), ("choice_count", "<u4", 2), ("choices", _CHOICE, (2, CHOICES))]
+CHOICE = np.dtype([("full_scale", "<f8"), ("scale", "<f8")])
+RANGES = np.dtype(
+    [("channels", "<u4"), ("groups", "<u4"), ("choice_count", "<u4", 2), ("choices", CHOICE, (2, CHOICES))]
 )
 PLAN = np.dtype(
     [("session", "<u4"), ("descriptor", "u1", (MAX_STREAMS, PAYLOAD)), ("check", "<u4"), ("generation", "<u4")]
@@ -83,7 +83,7 @@ PHYSICS = np.dtype(
         ("tick_us", "<u4"), ("reserved", "<u4"),
         ("hello_size", "<u4"), ("info_size", "<u4"), ("descriptor_size", "<u4"), ("record_size", "<u4"),
         ("hello", "u1", PAYLOAD), ("info", "u1", PAYLOAD), ("descriptor", "u1", (MAX_STREAMS, PAYLOAD)),
-        ("ranges", _RANGES, MAX_STREAMS), ("record", "u1", KEPT),
+        ("ranges", RANGES, MAX_STREAMS), ("record", "u1", KEPT),
         ("connection", "<u4"), ("max_message", "<u4"), ("interval_us", "<u4"), ("battery_percent", "<u4"),
         ("temperature_cdeg", "<i4"), ("ended_session", "<u4"), ("ended_index", "<u4", MAX_STREAMS), ("hang_up", "<u4"),
         ("hang", "<u4"), ("touches", "<u4"), ("touch_kind", "<u4"), ("touch_value", "<i4"), ("self_test_fails", "<u4"),

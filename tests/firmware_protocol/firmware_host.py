@@ -7,10 +7,13 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from struct import unpack_from
 from typing import TypeVar
 
 import numpy as np
+from nexus_simulator.link import make_link
+from nexus_simulator.options import Options
 
 from nexuslink.protocol.envelope import Response, StreamMessage, pack_request, take_response, take_stream
 from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
@@ -21,6 +24,7 @@ from nexuslink.protocol.messages import (
     StartRequest,
     StartResponse,
     Status,
+    StatusMessage,
     StopRequest,
     StopResponse,
 )
@@ -81,7 +85,7 @@ class FirmwareHost:
         end = time.monotonic() + guard_s
         while True:
             value = found()
-            if value is not None and value is not False:
+            if value:
                 return value
             assert time.monotonic() < end, f"never came: {what}"
             self.read(0.05)
@@ -150,3 +154,74 @@ class FirmwareHost:
                 assert len(rows) == count
                 out.append((first, t0, rows))
         return out
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one streaming session said, with times from START on."""
+
+    batches: tuple[list[tuple[int, int, int]], ...]
+    """Per stream: first_index, t0_us - START, count of every message."""
+    counts: tuple[np.ndarray, ...]
+    """Per stream (n, channels)."""
+    statuses: list[int]
+    """t_us - START of every STATUS."""
+
+    @classmethod
+    def of(cls, host: FirmwareHost, start_us: int, imu_type: str = "<i2") -> Recording:
+        """From everything that a host got since START."""
+        streams = (host.data(0, "<i4", 2), host.data(1, imu_type, 6))
+        return cls(
+            tuple([(first, t0 - start_us, len(rows)) for first, t0, rows in data] for data in streams),
+            tuple(np.concatenate([rows for _, _, rows in data]) for data in streams),
+            [status.t_us - start_us for status in host.said(StatusMessage)],
+        )
+
+    def same(self, other: Recording, batches: int) -> None:
+        """Assert that the first ``batches`` messages of every stream are the same, and all their counts."""
+        for stream in range(2):
+            mine, yours = self.batches[stream][:batches], other.batches[stream][:batches]
+            assert len(mine) == len(yours) == batches
+            assert mine == yours
+            n = sum(count for _, _, count in mine)
+            np.testing.assert_array_equal(self.counts[stream][:n], other.counts[stream][:n])
+
+
+class PythonTool(FirmwareHost):
+    """The firmware in Python, driven in its own time: what it answers and records at once."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(-1)
+        self._link = make_link(options)
+        self._now_ns = 0
+
+    def write(self, data: bytes) -> None:
+        """Bytes as they are."""
+        self._link.receive(self._now_ns, data)
+
+    def read(self, wait_s: float) -> bool:
+        """Let time go by."""
+        before = len(self.messages)
+        until = self._now_ns + round(wait_s * 1e9)
+        while self._now_ns < until:
+            self._now_ns += 5_000_000
+            for _, data in self._link.poll(self._now_ns):
+                self.messages += [message[:-CRC_SIZE] for message in self.deframer.feed(data)]
+        return len(self.messages) > before
+
+
+def record(host: FirmwareHost, batches: int, mask: int = 3, imu_type: str = "<i2") -> Recording:
+    """HELLO, START, and what comes until each stream has sent that many messages; then STOP."""
+    host.messages.clear()
+    start_us = host.start(mask)
+
+    def enough() -> bool:
+        counts = [0, 0]
+        for message in host.messages:
+            if message[0] == MessageType.DATA:
+                counts[message[4]] += 1
+        return min(counts[n] for n in range(2) if mask >> n & 1) >= batches
+
+    host.until(enough, f"{batches} messages a stream", GUARD_S * 10)
+    host.stop()
+    return Recording.of(host, start_us, imu_type)
