@@ -34,7 +34,7 @@ def demo(args: list[str]) -> int:
 def test(args: list[str]) -> int:
     """Set up, then pytest, here or on every interpreter of the machine."""
     from runner.pythons import side_by_side, test_all
-    from runner.system import missing_for
+    from runner.system import COMPILER, EMULATED, missing_for, missing_tools
 
     if "--all-pythons" in args or "--other-pythons" in args:
         main_too = "--all-pythons" in args
@@ -45,6 +45,14 @@ def test(args: list[str]) -> int:
     hint = missing_for(environment, "offscreen")
     if hint:
         raise RunError(f"the tests paint windows off screen, and Qt lacks system libraries: {hint}")
+    if "--emulated" in args:
+        hint = missing_tools(EMULATED)
+        if hint:
+            raise RunError(f"the emulated tier lacks compilers or QEMU: {hint}")
+        os.environ["NEXUS_EMULATED"] = "1"
+        args = [arg for arg in args if arg != "--emulated"]
+    else:
+        missing_tools(COMPILER)  # without them the tests of the C code skip and say so
     return _become(environment, ["-m", "pytest", *side_by_side(args), *args], at_root=True)
 
 
@@ -60,6 +68,13 @@ def bench(args: list[str]) -> int:
     environment = main_environment()
     environment.ensure(BENCH)
     return _become(environment, ["-m", "benchmarks", *args], at_root=True)
+
+
+def soak(args: list[str]) -> int:
+    """Hours with every fault at once."""
+    environment = main_environment()
+    environment.ensure(TEST)
+    return _become(environment, ["-m", "tests.soak", *args], at_root=True)
 
 
 def lint(args: list[str]) -> int:
@@ -88,10 +103,15 @@ def lock(args: list[str]) -> int:
 #: Command -> (arguments, what it does, who does it). The help and the dispatch are both made from it.
 COMMANDS: dict[str, tuple[str, str, Callable[[list[str]], int]]] = {
     "demo": ("[ARGS]", "set up everything, then a guided hold on the simulated tool", demo),
-    "test": ("[PYTEST ARGS]", "run the tests (--all-pythons: on every Python >= 3.11 of this machine)", test),
+    "test": (
+        "[PYTEST ARGS]",
+        "run the tests (--emulated: QEMU too; --all-pythons: every Python from 3.11 on)",
+        test,
+    ),
     "nexuslink": ("ARGS", "the command line of the program, e.g. ./run nexuslink doctor", nexuslink),
     "lint": ("", "formatting, types, the floors of the house, generated files, tracked files", lint),
     "bench": ("[--json]", "measure speed, latency, memory and start, as ratios", bench),
+    "soak": ("[--minutes N] [--seeds 1-20] [--json]", "hours of a tool's time with every fault at once", soak),
     "wheel": ("", "build the wheel and run it alone in an empty environment", wheel),
     "lock": ("[--upgrade]", "make the lock files in requirements/ anew", lock),
 }

@@ -1,4 +1,4 @@
-"""The system libraries that Qt's wheels do not bring, and whether a window is possible. Looked for once, by loading.
+"""What the system has to bring: the libraries that Qt loads, whether a window is possible, compilers and emulators.
 
 Knows Debian's package names; elsewhere it names the libraries and leaves the rest to the person.
 """
@@ -37,6 +37,18 @@ WINDOW = {
 }
 SETS = {"offscreen": OFFSCREEN, "window": WINDOW}
 
+#: A command -> Debian's packages. What the tests of the C code use where it is there ...
+COMPILER = {"gcc": ("gcc", "libc6-dev"), "make": ("make",)}
+#: ... and what the emulated tier cannot do without.
+EMULATED = {
+    **COMPILER,
+    "clang": ("clang", "libclang-rt-dev"),
+    "cppcheck": ("cppcheck",),
+    "arm-none-eabi-gcc": ("gcc-arm-none-eabi",),
+    "qemu-system-arm": ("qemu-system-arm",),
+    "tshark": ("tshark",),
+}
+
 
 def window_kind() -> str:
     """Which of SETS a window needs here; "offscreen" when Qt is told to paint there, "" when there is no display."""
@@ -59,13 +71,26 @@ def missing_for(environment: Environment, purpose: str) -> str:
         return ""
     missing = _missing(SETS[purpose])
     if missing and _can_install():
-        _install(missing)
+        _install(list(missing.values()), f"{len(missing)} system libraries for Qt")
         missing = _missing(SETS[purpose])
     if missing:
-        return _advice(missing)
+        return _advice(list(missing.values()) if shutil.which("apt-get") else list(missing))
     with open(stamp, "w", encoding="utf-8") as file:
         file.write("\n".join(SETS[purpose]))
     return ""
+
+
+def missing_tools(wanted: dict[str, tuple[str, ...]]) -> str:
+    """Empty when every command is there; else what to do, after installing was tried where that is allowed."""
+    missing = _absent(wanted)
+    if missing and _can_install():
+        _install(missing, f"{len(missing)} packages for the firmware side")
+        missing = _absent(wanted)
+    return _advice(missing) if missing else ""
+
+
+def _absent(wanted: dict[str, tuple[str, ...]]) -> list[str]:
+    return [package for command, packages in wanted.items() if not shutil.which(command) for package in packages]
 
 
 def _missing(wanted: dict[str, str]) -> dict[str, str]:
@@ -84,26 +109,26 @@ def _can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def _advice(missing: dict[str, str]) -> str:
+def _advice(missing: list[str]) -> str:
     if shutil.which("apt-get"):
-        return "run: sudo apt-get install -y --no-install-recommends " + " ".join(missing.values())
+        return "run: sudo apt-get install -y --no-install-recommends " + " ".join(missing)
     return "install what brings " + " ".join(missing)
 
 
-def _install(missing: dict[str, str]) -> None:
+def _install(packages: list[str], what: str) -> None:
     """As root on Debian. A failure is not an error here: what is still missing afterwards is said by the caller."""
     progress = Progress(1)
-    progress.step(f"installing {len(missing)} system libraries for Qt")
+    progress.step(f"installing {what}")
 
     def on_line(line: str) -> None:
         progress.detail(line)
         progress.tick()
 
     env = {**clean_environ(), "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing.values()]
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
     for command in (install, ["apt-get", "update", "-qq"], install):  # the lists may be absent or old
         status = run_bounded(command, limit_s=APT_LIMIT_S, on_line=on_line, on_wait=progress.tick, env=env)
         if status == 0 and command is install:
             break
     subprocess.run(["ldconfig"], check=False, timeout=60)
-    progress.done(f"{' '.join(missing.values())}")
+    progress.done(" ".join(packages))

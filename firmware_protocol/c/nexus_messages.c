@@ -77,11 +77,11 @@ static void store(uint8_t *to, size_t size, uint64_t value)
 
 static void put_values(const uint8_t *from, size_t size, size_t count, uint8_t *out)
 {
-    uint64_t value;
     size_t i;
 
     for (; count > 0; count--) {
-        value = load(from, size);
+        uint64_t value = load(from, size);
+
         from += size;
         for (i = 0; i < size; i++) {
             *out++ = (uint8_t)value;
@@ -92,11 +92,11 @@ static void put_values(const uint8_t *from, size_t size, size_t count, uint8_t *
 
 static void get_values(uint8_t *to, size_t size, size_t count, const uint8_t *in)
 {
-    uint64_t value;
     size_t i;
 
     for (; count > 0; count--) {
-        value = 0;
+        uint64_t value = 0;
+
         for (i = size; i > 0; i--) {
             value = value << 8 | in[i - 1u];
         }
@@ -109,10 +109,10 @@ static void get_values(uint8_t *to, size_t size, size_t count, const uint8_t *in
 static size_t put(const void *message, uint8_t *out, size_t room, const struct row *row)
 {
     size_t used = 0;
-    size_t bytes;
 
     for (; row->size != 0; row++) {
-        bytes = (size_t)row->size * row->count;
+        const size_t bytes = (size_t)row->size * row->count;
+
         if (bytes > room - used) {
             return 0;
         }
@@ -124,10 +124,9 @@ static size_t put(const void *message, uint8_t *out, size_t room, const struct r
 
 static bool get(void *message, const uint8_t *in, size_t n, const struct row *row)
 {
-    size_t bytes;
-
     for (; row->size != 0; row++) {
-        bytes = (size_t)row->size * row->count;
+        const size_t bytes = (size_t)row->size * row->count;
+
         if (bytes > n) {
             return false;
         }

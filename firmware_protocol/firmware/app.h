@@ -130,6 +130,8 @@ struct nx_app {
     uint8_t remembered_next;
     uint8_t report_count;
     struct nx_error_report reports[NX_REPORTS_MAX];
+    bool unsaid;                        /* A report found the queue full ... */
+    struct nx_error_report unsaid_report; /* ... and is said when there is room: the latest one. */
     struct nx_stream_descriptor streams[NX_MAX_STREAMS]; /* As they are configured now. */
     struct nx_calibration calibration;
     struct nx_session session;
@@ -182,6 +184,7 @@ uint64_t nx_session_due_us(const struct nx_app *app);
 
 /* app_health.c: what went wrong, what happened, and who wants to hear it. */
 void nx_health_report(struct nx_app *app, uint16_t code, int32_t detail);
+void nx_health_catch_up(struct nx_app *app);
 void nx_health_event(struct nx_app *app, const struct nx_touch *touch);
 void nx_health_log(struct nx_app *app, uint8_t level, const char *text);
 void nx_health_status(struct nx_app *app, uint64_t t_us);

@@ -242,6 +242,7 @@ void nx_session_advance(struct nx_app *app)
         return;
     }
     while (session->next_cut_us <= until_us || session->next_status_us <= until_us) {
+        nx_health_catch_up(app);
         if (session->next_cut_us <= session->next_status_us) {
             if (!collect_all(app, session->next_cut_us)) {
                 return;

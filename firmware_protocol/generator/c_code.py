@@ -21,6 +21,7 @@ TYPES = {
     "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t",
     "i16": "int16_t", "i32": "int32_t", "i64": "int64_t", "f32": "float", "f64": "double",
 }  # fmt: skip
+INT_MAX = (1 << 31) - 1
 FLOAT_MAX = {"f32": "FLT_MAX", "f64": "DBL_MAX"}
 INTEGERS = {
     name: (0, (1 << 8 * size) - 1) if name[0] == "u" else (-(1 << 8 * size - 1), (1 << 8 * size - 1) - 1)
@@ -158,6 +159,12 @@ def c_view(schema: dict[str, Any]) -> dict[str, Any]:
             if f.name in WORDS:
                 raise SchemaError(
                     f"{payload['name']}.{f.name}: {f.name!r} is a word of C or C++, a field needs another"
+                )
+    for enum in schema["enums"]:
+        for value in enum["values"]:
+            if value["value"] > INT_MAX:
+                raise SchemaError(
+                    f"{enum['name']}.{value['name']}: {value['value']} is more than an enumeration of C holds"
                 )
     elements = {m["counted"].base for m in own if m["counted"] and m["counted"].kind == "struct"}
     payloads = [*schema["headers"], *(s for s in schema["structs"] if s["name"] in elements), *own]

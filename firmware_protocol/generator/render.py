@@ -15,6 +15,7 @@ from generator.names import snake
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent
 SCHEMA = HERE / "schema"
+RELEASED = HERE / "released"
 
 Renderer = Callable[[dict[str, Any]], str]
 
@@ -39,6 +40,7 @@ OUTPUTS: dict[Path, Renderer] = {
     HERE / "c/nexus_messages.c": template("nexus_messages.c.j2", c_view),
     HERE / "docs/reference.md": template("reference.md.j2"),
     HERE / "vectors/vectors.json": vectors.render,
+    HERE / "dissector/nexus.lua": template("nexus.lua.j2"),
 }
 
 

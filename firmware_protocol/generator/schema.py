@@ -53,6 +53,7 @@ class Field:
     low: float | int | None  # what a valid value is at least; every float is finite
     high: float | int | None
     checked: bool  # a valid value is more than any value of the type, here or inside
+    since: int  # minor version that has added it
 
     @property
     def python(self) -> str:
@@ -115,11 +116,12 @@ def _field(raw: dict[str, Any], where: str, enums: dict[str, Any], structs: dict
         name=raw["name"], doc=raw["doc"], unit=raw.get("unit", ""), type=raw["type"], base=base, length=length,
         array=match["length"] is not None and kind != "char", kind=kind, scalar=scalar, code="" if count else code,
         size=struct.calcsize("<" + code), values=leaves, count=count, maximum=int(raw.get("maximum", 0)),
-        low=low, high=high, checked=inner or low is not None,
+        low=low, high=high, checked=inner or low is not None, since=raw.get("since", 0),
     )  # fmt: skip
 
 
 def _payload(raw: dict[str, Any], enums: dict[str, Any], structs: dict[str, Any]) -> dict[str, Any]:
+    """A payload's layout; ``older``: the sizes that it had in earlier minor versions."""
     fields = [_field(f, raw["name"], enums, structs) for f in raw.get("fields", [])]
     names = [f.name for f in fields]
     if len(set(names)) != len(names):
@@ -129,11 +131,15 @@ def _payload(raw: dict[str, Any], enums: dict[str, Any], structs: dict[str, Any]
             raise SchemaError(f"{raw['name']}.{f.name}: a counted array is the last field, has a maximum and a counter")
         if f.count and f.maximum > 255:
             raise SchemaError(f"{raw['name']}.{f.name}: maximum {f.maximum} is more than its counter can say")
+    since = [f.since for f in fields]
+    if since != sorted(since) or any(n < 0 for n in since):
+        raise SchemaError(f"{raw['name']}: fields that a later version has added stand at the end, in order of since")
     code = "".join(f.code for f in fields)
+    older = {struct.calcsize("<" + "".join(f.code for f in fields if f.since < n)) for n in since if n}
     return {
         **raw, "fields": fields, "code": code, "size": struct.calcsize("<" + code),
         "values": sum(f.values for f in fields if not f.count), "checked": any(f.checked for f in fields),
-        "counted": next((f for f in fields if f.count), None),
+        "counted": next((f for f in fields if f.count), None), "older": sorted(older),
     }  # fmt: skip
 
 
@@ -169,7 +175,9 @@ def _check_message(message: dict[str, Any], enums: dict[str, Any]) -> None:
         raise SchemaError(f"{name}: a message has either fields or same_as")
 
 
-def _messages(merged: dict[str, Any], enums: dict[str, Any], structs: dict[str, Any]) -> list[dict[str, Any]]:
+def _messages(
+    merged: dict[str, Any], enums: dict[str, Any], structs: dict[str, Any], minor: int
+) -> list[dict[str, Any]]:
     limits = {c["name"]: c["value"] for c in merged["constant"]}
     made: dict[str, dict[str, Any]] = {}
     places: dict[tuple[str, str], str] = {}
@@ -186,6 +194,8 @@ def _messages(merged: dict[str, Any], enums: dict[str, Any], structs: dict[str, 
                 raise SchemaError(f"{row['name']}: same_as {row['same_as']!r} is no message before it")
             row["fields"] = next(m for m in merged["message"] if m["name"] == row["same_as"])["fields"]
         payload = _payload(row, enums, structs)
+        if payload["fields"][-1].since > minor:
+            raise SchemaError(f"{row['name']}.{payload['fields'][-1].name}: since is later than version {minor}")
         counted = payload["counted"]
         payload["longest"] = payload["size"] + (counted.maximum * counted.size if counted else 0)
         longest, limit = HEADER_BYTES[direction] + payload["longest"], limits[LIMITS[direction]]
@@ -243,6 +253,8 @@ def build_schema(protocol: dict[str, Any], merged: dict[str, list[dict[str, Any]
     structs: dict[str, Any] = {}
     for raw in merged["struct"]:
         structs[raw["name"]] = {"header": False, **_payload(raw, enums, structs)}
+        if structs[raw["name"]]["older"]:
+            raise SchemaError(f"{raw['name']}: a structure has no fields of a later version; it never changes")
     seen: set[str] = set()
     for service in merged["service"]:
         check_service(service, seen)
@@ -250,6 +262,6 @@ def build_schema(protocol: dict[str, Any], merged: dict[str, list[dict[str, Any]
         "protocol": protocol, "constants": merged["constant"], "enums": list(enums.values()),
         "structs": [s for s in structs.values() if not s["header"]],
         "headers": [s for s in structs.values() if s["header"]],
-        "messages": _messages(merged, enums, structs), "services": merged["service"],
+        "messages": _messages(merged, enums, structs, protocol["minor"]), "services": merged["service"],
         "full_uuid": full_uuid, "hash": int.from_bytes(digest[:8], "little"),
     }  # fmt: skip

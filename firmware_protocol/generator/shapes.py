@@ -22,7 +22,7 @@ SHAPES: dict[str, tuple[Shape, Shape]] = {
     ),
     "field": (
         {"name": str, "type": str, "doc": str},
-        {"unit": str, "range": list, "count": str, "maximum": int},
+        {"unit": str, "range": list, "count": str, "maximum": int, "since": int},
     ),
     "service": ({"name": str, "uuid": str, "doc": str, "characteristics": list}, {}),
     "characteristic": ({"name": str, "uuid": str, "properties": list, "encrypted": bool, "doc": str}, {}),

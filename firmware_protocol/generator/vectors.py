@@ -25,6 +25,7 @@ from generator.wire import (
     request,
     response,
     rounded,
+    shown,
     stream_message,
 )
 
@@ -45,7 +46,8 @@ FORMAT = (
     "0x0201, request_id 0x0403, status OK.",
     "structs, messages: `cases` hold in both directions. `refused` payloads are no such message. `longer`",
     "payloads, of a newer minor version, decode to the case named `as`. `ranges`: `bytes` put at `at` into the",
-    "payload of the case 'typical' give this `problem`.",
+    "payload of the case 'typical' give this `problem`. `older`: sizes that the payload had in earlier minor",
+    "versions; a reader takes what is missing as zeros.",
     "data: DATA messages with their samples, a list a sample.",
     "frames: bytes as they come from a carrier -> the messages in them and how the frames are counted; {good,",
     "bad} where a frame may be counted as more than one kind of bad. The same for any cut of the bytes, those in",
@@ -155,16 +157,6 @@ def _typical(schema: Schema) -> Callable[[Leaf], Value]:
 # -- one struct or message --------------------------------------------------------------------------------------------
 
 
-def _shown(leaf: Leaf, value: Value) -> Value:
-    """As JSON can hold it."""
-    if isinstance(value, list):
-        return [_shown(leaf, item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        bits = {"f32": "7fc00000", "f64": "7ff8000000000000"}[leaf.scalar]
-        return f"nan {bits}" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    return value
-
-
 def _rows(schema: Schema, table: Table, elements: int, pick: Callable[[Leaf], Value]) -> list[tuple[Leaf, Value]]:
     return [
         (leaf, elements if leaf.counts else pick(leaf)) for leaf in leaves(schema, table, elements)
@@ -210,7 +202,7 @@ def _case(schema: Schema, table: Table, name: str, rows: list[tuple[Leaf, Value]
     payload = _payload(rows)
     made: dict[str, Any] = {
         "case": name,
-        "rows": [[leaf.path, _shown(leaf, value), encode(leaf, value).hex()] for leaf, value in rows],
+        "rows": [[leaf.path, shown(leaf, value), encode(leaf, value).hex()] for leaf, value in rows],
         "problem": next((place for leaf, value in rows if (place := problem(leaf, value))), None),
         "payload": payload.hex(),
     }
@@ -223,8 +215,10 @@ def _case(schema: Schema, table: Table, name: str, rows: list[tuple[Leaf, Value]
 def _refused(schema: Schema, table: Table) -> list[dict[str, Any]]:
     """Payloads that are too short, and counts that cannot be."""
     pattern = _payload(_rows(schema, table, 0, _Pattern()))
-    found = [{"why": "one byte is missing", "payload": pattern[:-1].hex()}]
-    if len(pattern) > 1:
+    found = []
+    if len(pattern) - 1 not in table["older"]:
+        found.append({"why": "one byte is missing", "payload": pattern[:-1].hex()})
+    if len(pattern) > 1 and 0 not in table["older"]:
         found.append({"why": "nothing is there", "payload": ""})
     counted = table["counted"]
     if counted:
@@ -280,7 +274,7 @@ def _ranges(schema: Schema, table: Table) -> list[dict[str, Any]]:
                 if bottom <= number <= top or leaf.is_float:
                     values = [number, *value[1:]] if leaf.array else number
                     found.append({
-                        "at": at, "value": _shown(leaf, values), "bytes": encode(leaf, values).hex(),
+                        "at": at, "value": shown(leaf, values), "bytes": encode(leaf, values).hex(),
                         "problem": problem(leaf, values),
                     })  # fmt: skip
         at += leaf.size
@@ -290,7 +284,7 @@ def _ranges(schema: Schema, table: Table) -> list[dict[str, Any]]:
 def _table(schema: Schema, table: Table) -> dict[str, Any]:
     made: dict[str, Any] = {"name": table["name"]}
     made |= {key: table[key] for key in ("direction", "opcode", "type") if key in table}
-    made["size"] = table["size"]
+    made |= {"size": table["size"], "older": table["older"]}
     cases: dict[str, dict[str, Any]] = {}
     for name, rows in _cases(schema, table):
         case = _case(schema, table, name, rows)
@@ -348,18 +342,18 @@ def table_of(schema: Schema) -> dict[str, Any]:
     }
 
 
-def _text(value: Any, indent: int) -> str:
+def text_of(value: Any, indent: int = 0) -> str:
     """JSON for people: what fits a line is on one."""
     flat = json.dumps(value, ensure_ascii=True)
     if not isinstance(value, dict | list) or not value or len(flat) + indent <= WIDTH:
         return flat
     inner = " " * (indent + 1)
     if isinstance(value, dict):
-        lines = [f"{json.dumps(key)}: {_text(item, indent + 1)}" for key, item in value.items()]
+        lines = [f"{json.dumps(key)}: {text_of(item, indent + 1)}" for key, item in value.items()]
         return "{\n" + ",\n".join(inner + line for line in lines) + "\n" + " " * indent + "}"
     if all(isinstance(item, int | float) for item in value) or _is_row(value):
         return flat
-    return "[\n" + ",\n".join(inner + _text(item, indent + 1) for item in value) + "\n" + " " * indent + "]"
+    return "[\n" + ",\n".join(inner + text_of(item, indent + 1) for item in value) + "\n" + " " * indent + "]"
 
 
 def _is_row(value: list[Any]) -> bool:
@@ -368,4 +362,4 @@ def _is_row(value: list[Any]) -> bool:
 
 def render(schema: Schema) -> str:
     """The text of ``vectors.json``."""
-    return _text(table_of(schema), 0) + "\n"
+    return text_of(table_of(schema)) + "\n"

@@ -6,6 +6,7 @@ generated codec or the host's framing: these are what it is compared with.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -83,6 +84,40 @@ def encode(leaf: Leaf, value: Value) -> bytes:
         return struct.pack(f"<{leaf.length}s", value.encode("ascii"))
     numbers = value if leaf.array else [value]
     return struct.pack(f"<{leaf.length}{CODES[leaf.scalar]}", *numbers)
+
+
+def decode(leaf: Leaf, octets: bytes) -> Value:
+    """The value in the bytes of one leaf, as the rows of the golden files show it."""
+    if leaf.scalar == "bytes":
+        return octets.hex()
+    if leaf.scalar == "char":
+        return octets.split(b"\0", 1)[0].decode("ascii", "replace")
+    numbers = [shown(leaf, number) for number in struct.unpack(f"<{leaf.length}{CODES[leaf.scalar]}", octets)]
+    return numbers if leaf.array else numbers[0]
+
+
+def decode_payload(schema: dict[str, Any], table: dict[str, Any], payload: bytes) -> list[tuple[str, Value]]:
+    """(place, value) of every leaf. The payload must be whole."""
+    elements, at, found = 0, 0, []
+    for leaf in leaves(schema, table):
+        if leaf.counts:
+            elements = payload[at]
+        at += leaf.size
+    at = 0
+    for leaf in leaves(schema, table, elements):
+        found.append((leaf.path, decode(leaf, payload[at : at + leaf.size])))
+        at += leaf.size
+    return found
+
+
+def shown(leaf: Leaf, value: Value) -> Value:
+    """A value as JSON can hold it."""
+    if isinstance(value, list):
+        return [shown(leaf, item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        bits = struct.pack(">" + CODES[leaf.scalar], value).hex()
+        return f"nan {bits}" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    return value
 
 
 def rounded(scalar: str, value: float) -> float:

@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import math
 import os
+from collections.abc import Callable, Mapping
 
 from nexus_simulator.emulators import EmulatorError, NativeBoard, QemuBoard
 from nexus_simulator.options import Options
 from nexus_simulator.scripts import script_named
-from nexus_simulator.serve import OUTBOX_MAX, Carrier, Serves, say, serve_pty, serve_tcp, until_signal
+from nexus_simulator.serve import OUTBOX_MAX, Carrier, Endpoint, say, until_signal
 
 PARAMETERS_OF_BOARDS = {"script", "seed", "speed", "force_rate", "imu_rate", "skew_ppm", "battery", "boot", "imu"}
 """Parameters of the simulated tool that make sense with firmware in C; what goes wrong on a link is not there."""
@@ -29,8 +30,12 @@ EARLY_MAX = 4096
 READ_SIZE = 65536
 
 
-def refuse(firmware: str, options: Options) -> None:
-    """Raise ValueError, one line, for what this firmware cannot do."""
+def refuse(firmware: str, options: Options, given: Mapping[str, str]) -> None:
+    """Raise ValueError, one line, for what this firmware cannot do. ``given``: what was asked for, as it was written."""
+    for name, text in given.items():
+        if name not in PARAMETERS_OF_BOARDS:
+            option = "--" + name.replace("_", "-")
+            raise ValueError(f"{option} {text}: only --firmware python has it; a fault-proxy can do it")
     script = script_named(options.script)
     if script.drains or script.silent_from_s:
         raise ValueError(f"--script {script.name}: its link ends by itself; only --firmware python does that")
@@ -38,24 +43,20 @@ def refuse(firmware: str, options: Options) -> None:
         raise ValueError(f"--speed: --firmware {firmware} runs in real time" + (" or with max" * (firmware == "qemu")))
 
 
-def serve_board(firmware: str, options: Options, address: tuple[str, int] | None) -> None:
+def run_native(options: Options, address: tuple[str, int] | None) -> None:
     """Serve one host after another until a signal; ``address``: host and port, ``None``: a pseudo-terminal.
 
-    Prints the address on standard output when it can be reached. Raises EmulatorError where the board cannot be had or
-    ends by itself, OSError where the place cannot.
+    Says the address when it can be reached. Raises EmulatorError where the board cannot be had or ends by itself.
     """
-    refuse(firmware, options)
-    if firmware == "native":
-        with NativeBoard(options, address) as native:
-            say(native.address)
-            asyncio.run(_watch(native))
-        return
+    with NativeBoard(options, address) as native:
+        say(native.address)
+        asyncio.run(_watch(native))
+
+
+def run_qemu(options: Options, serve: Callable[[Endpoint], None]) -> None:
+    """Let ``serve`` serve the emulated UART; raises EmulatorError where the board cannot be had or ends by itself."""
     with QemuBoard(options, math.isinf(options.speed)) as qemu:
-
-        def make() -> Serves:
-            return ServedUart(qemu)
-
-        asyncio.run(serve_pty(make) if address is None else serve_tcp(*address, make))
+        serve(ServedUart(qemu))
         if qemu.ended is not None:
             raise EmulatorError(qemu.ended)
 

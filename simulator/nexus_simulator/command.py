@@ -1,4 +1,4 @@
-"""The simulator's part of the command line: ``sim serve`` and ``sim scripts``.
+"""The simulator's part of the command line: ``sim serve``, ``sim scripts`` and ``fault-proxy``.
 
 Found by entry point. Imports nothing heavy before a command runs; a bad value raises ValueError with one line, which
 the command line prints.
@@ -9,18 +9,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from nexus_simulator.faults.table import FAULTS, Level
 from nexus_simulator.options import PARAMETERS, Options, parse_options
 from nexus_simulator.scripts import DEFAULT_SCRIPT, SCRIPTS
 
 if TYPE_CHECKING:
-    from nexus_simulator.serve import Serves
+    from collections.abc import Awaitable
+
+    from nexus_simulator.faults.table import Fault
+    from nexus_simulator.serve import Endpoint, Say
 
 FIRMWARES = ("python", "native", "qemu")
-_ONLY_QEMU = "speed"
-"""A process of its own runs in real time; only the emulated processor can do otherwise."""
+"""Whose firmware a served tool has: the simulator's, the one in C as a process, that on an emulated Cortex-M4."""
+_PROXIED = {name: fault for name, fault in FAULTS.items() if fault.level is not Level.TOOL}
+"""Faults that need no hand inside the tool."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,21 +34,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     commands = sim.add_subparsers(dest="sim_command", required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the simulated tool as a process of its own")
-    where = serve.add_mutually_exclusive_group(required=True)
-    where.add_argument("--pty", action="store_true", help="on a pseudo-terminal; prints its address")
-    where.add_argument("--tcp", metavar="HOST:PORT", help="on a TCP port (0: any free one); prints its address")
+    _add_place(serve)
     serve.add_argument(
         "--firmware",
         choices=FIRMWARES,
         default=FIRMWARES[0],
-        help="whose: the simulator's own, the reference firmware in C as a process, or that on an emulated Cortex-M4",
+        help="the simulator's own, the reference firmware in C as a process, or that on an emulated Cortex-M4",
     )
     for name, parameter in PARAMETERS.items():
-        option = "--" + name.replace("_", "-")
-        doc = f"{parameter.doc}: {parameter.allowed}"
-        if name == _ONLY_QEMU:
-            doc = "max: faster than real time, with --firmware qemu only"
-        serve.add_argument(option, dest=f"sim_{name}", metavar="VALUE", help=doc)
+        allowed = "max, with --firmware qemu only" if name == "speed" else parameter.allowed
+        _add(serve, name, parameter.doc, allowed)
+    _add_faults(serve, FAULTS)
     serve.set_defaults(run=_serve)
 
     scripts = commands.add_parser("scripts", help="list what the simulated person can do")
@@ -51,51 +52,116 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     scripts.set_defaults(run=_scripts)
 
 
+def register_proxy(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``fault-proxy``."""
+    proxy = subparsers.add_parser("fault-proxy", help="stand between a real tool and the host, and let things go wrong")
+    proxy.add_argument("upstream", help="the tool: serial:PORT or tcp:HOST:PORT")
+    _add_place(proxy)
+    proxy.add_argument("--baud", metavar="N", help="of a serial port (default 921600); USB ignores it")
+    proxy.add_argument("--json", action="store_true", help="address and counts, each as one JSON document a line")
+    _add(proxy, "seed", PARAMETERS["seed"].doc, PARAMETERS["seed"].allowed)
+    _add_faults(proxy, _PROXIED)
+    proxy.set_defaults(run=_proxy)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--pty", action="store_true", help="on a pseudo-terminal; prints its address")
+    where.add_argument("--tcp", metavar="HOST:PORT", help="on a TCP port (0: any free one); prints its address")
+
+
+def _add_faults(parser: argparse.ArgumentParser, faults: Mapping[str, Fault]) -> None:
+    group = parser.add_argument_group("faults (--request-...: on the way to the tool)")
+    for name, fault in faults.items():
+        _add(group, name, fault.doc, fault.allowed)
+
+
+def _add(parser: argparse._ActionsContainer, name: str, doc: str, allowed: str) -> None:
+    # '%' would be a format to argparse.
+    text = f"{doc}: {allowed}".replace("%", "%%")
+    parser.add_argument("--" + name.replace("_", "-"), dest=f"sim_{name}", metavar="VALUE", help=text)
+
+
+def _given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:
+    texts = {name: getattr(args, f"sim_{name}", None) for name in names}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
 def _serve(args: argparse.Namespace) -> int:
-    texts = {name: getattr(args, f"sim_{name}", None) for name in PARAMETERS}
-    given = {name: text for name, text in texts.items() if text is not None}
+    given = _given(args, (*PARAMETERS, *FAULTS))
     options = parse_options(given)
-    address = None if args.pty else _address(args.tcp)
     if "boot" not in given:
         options = _new_boot(options)
-    try:
-        if args.firmware == "python":
-            _serve_python(options, given, address)
-        else:
-            _serve_board(args.firmware, options, given, address)
-    except OSError as error:
-        place = "--pty" if address is None else f"--tcp {args.tcp}"
-        raise ValueError(f"{place}: cannot be served: {error.strerror or error}") from None
+    if args.firmware != "python":
+        _serve_board(args, options, given)
+        return 0
+    if "speed" in given:
+        raise ValueError(f"--speed {given['speed']}: a tool that is served runs in real time; sim:?speed= does not")
+    from nexus_simulator.link import make_link
+    from nexus_simulator.serve import Served, say
+
+    _serve_at(args, Served(make_link(options)), say)  # made before anything is served: a bad file is refused here
     return 0
 
 
-def _serve_python(options: Options, given: Mapping[str, str], address: tuple[str, int] | None) -> None:
-    if _ONLY_QEMU in given:
-        raise ValueError(f"--speed {given[_ONLY_QEMU]}: a tool that is served runs in real time; sim:?speed= does not")
+def _serve_board(args: argparse.Namespace, options: Options, given: Mapping[str, str]) -> None:
+    """The firmware in C. The native board serves its host itself, QEMU's UART is served like any endpoint."""
+    try:
+        from nexus_simulator.boards import refuse, run_native, run_qemu
+    except ImportError:
+        raise ValueError(f"--firmware {args.firmware}: not on this system, only on Linux and macOS") from None
+    from nexus_simulator.serve import say
+
+    refuse(args.firmware, options, given)
+    if args.firmware == "qemu":
+        run_qemu(options, lambda endpoint: _serve_at(args, endpoint, say))
+    else:
+        run_native(options, None if args.pty else _address(args.tcp))
+
+
+def _serve_at(args: argparse.Namespace, served: Endpoint, say: Say) -> None:
+    """Serve where the command line says, until a signal."""
+    address = None if args.pty else _address(args.tcp)
+
     import asyncio
 
-    from nexus_simulator.link import make_link
-    from nexus_simulator.serve import Served, serve_pty, serve_tcp
+    from nexus_simulator.serve import serve_pty, serve_tcp
 
-    served = Served(make_link(options))  # a bad file is refused here
+    async def run() -> None:
+        serving: Awaitable[None]
+        serving = serve_pty(served, say=say) if address is None else serve_tcp(*address, served, say=say)
+        await serving
 
-    def make() -> Serves:
-        return served
-
-    asyncio.run(serve_pty(make) if address is None else serve_tcp(*address, make))
-
-
-def _serve_board(firmware: str, options: Options, given: Mapping[str, str], address: tuple[str, int] | None) -> None:
     try:
-        from nexus_simulator.boards import PARAMETERS_OF_BOARDS, serve_board
-    except ImportError:
-        raise ValueError(f"--firmware {firmware}: not on this system; it needs what Linux and macOS have") from None
+        asyncio.run(run())
+    except OSError as error:
+        place = "--pty" if address is None else f"--tcp {args.tcp}"
+        raise ValueError(f"{place}: cannot be served: {error.strerror or error}") from None
 
-    for name, text in given.items():
-        if name not in PARAMETERS_OF_BOARDS:
-            option = "--" + name.replace("_", "-")
-            raise ValueError(f"{option} {text}: only --firmware python has faults of its own")
-    serve_board(firmware, options, address)
+
+def _proxy(args: argparse.Namespace) -> int:
+    given = _given(args, ("seed", *_PROXIED))
+    options = parse_options(given)
+
+    import asyncio
+
+    from nexus_simulator.faults.plan import Faults
+    from nexus_simulator.proxy import Proxy, make_upstream
+    from nexus_simulator.serve import say
+
+    proxy = Proxy(make_upstream(args.upstream, args.baud), Faults(options.faults, options.seed))
+    try:
+        asyncio.run(proxy.probe())
+    except OSError as error:
+        raise ValueError(f"{args.upstream}: cannot be reached: {error.strerror or error or 'no answer'}") from None
+    _serve_at(args, proxy, (lambda line: say(json.dumps({"said": line}))) if args.json else say)
+    counts = proxy.counts()
+    if args.json:
+        say(json.dumps(counts))
+    else:
+        for kind, numbers in counts.items():
+            say(f"{kind}: " + (", ".join(f"{name} {n}" for name, n in numbers.items()) or "none"))
+    return 0
 
 
 def _new_boot(options: Options) -> Options:

@@ -1,16 +1,17 @@
 """What a user may choose about the simulated tool: names, defaults, ranges, and the words for a mistake.
 
-One table serves the ``sim:`` address and the command line. Light to import: no numpy.
+One table serves the ``sim:`` address and the command line; what can go wrong has its own. Light to import: no numpy.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nexus_simulator.faults.table import FAULTS, parse_fault
 from nexus_simulator.scripts import DEFAULT_SCRIPT, script_named
 
 
@@ -30,10 +31,12 @@ class Options:
     """Charge when the tool is switched on, percent."""
     boot: int = 0
     """Which start of the same tool this is: gives another boot id."""
-    drop: float = 0.0
-    delay_ms: float = 0.0
+    faults: Mapping[str, Any] = field(default_factory=dict)
+    """What goes wrong: name of a fault to its value (see `nexus_simulator.faults`)."""
     imu: Path | None = None
     """A recording that takes the place of the inertial unit."""
+    defect: str | None = None
+    """Something that this tool does wrong on purpose (see `nexus_simulator.defects`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,14 @@ def _script(text: str) -> str:
     return script_named(text).name
 
 
+def _defect(text: str) -> str:
+    from nexus_simulator.defects.table import DEFECTS  # whole firmwares: only where one is wanted
+
+    if text in DEFECTS:
+        return text
+    raise ValueError(f"defect={text}: there is no such defect; there are: {', '.join(DEFECTS)}")
+
+
 PARAMETERS: Mapping[str, Parameter] = {
     "script": Parameter("script", "a name that `nexuslink sim scripts` lists", _script, "what the person does"),
     "seed": Parameter("seed", "0 to 99999", _integer(0, 99_999), "which person and which tool"),
@@ -84,24 +95,26 @@ PARAMETERS: Mapping[str, Parameter] = {
     "skew_ppm": Parameter("skew_ppm", "-500 to 500", _number(-500.0, 500.0), "how fast the tool's clock runs"),
     "battery": Parameter("battery", "4 to 100", _number(4.0, 100.0), "charge when switched on, percent"),
     "boot": Parameter("boot", "0 to 4294967295", _integer(0, 0xFFFFFFFF), "which start of the same tool"),
-    "drop": Parameter("drop", "0 to 1", _number(0.0, 1.0), "share of messages that the link loses"),
-    "delay": Parameter("delay_ms", "0 to 10000", _number(0.0, 10_000.0), "extra delay of the link, ms"),
+    "defect": Parameter("defect", "a name that nexus_simulator.defects lists", _defect, "what the tool does wrong"),
     "imu": Parameter("imu", "a .npz file", Path, "play this recording instead of the inertial unit"),
 }
-"""Every parameter by the name that users write."""
+"""Every parameter of the tool by the name that users write; beside these there are the faults."""
 
 
 def parse_options(params: Mapping[str, str]) -> Options:
     """Options from name and text; ValueError names the parameter, the value and what is allowed."""
     options = Options()
     for name, text in params.items():
+        if name in FAULTS:
+            options = replace(options, faults={**options.faults, name: parse_fault(name, text)})
+            continue
         parameter = PARAMETERS.get(name)
         if parameter is None:
-            raise ValueError(f"{name}={text}: no such parameter; there are: {', '.join(PARAMETERS)}")
+            raise ValueError(f"{name}={text}: no such parameter; there are: {', '.join((*PARAMETERS, *FAULTS))}")
         try:
             value = parameter.parse(text)
         except ValueError as error:
-            if parameter.field == "script":
+            if parameter.field in ("script", "defect"):
                 raise ValueError(str(error)) from None
             raise ValueError(f"{name}={text}: not possible; allowed: {parameter.allowed}") from None
         options = replace(options, **{parameter.field: value})

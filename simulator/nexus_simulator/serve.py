@@ -1,4 +1,4 @@
-"""The simulated tool as a process of its own: on a TCP port or a pseudo-terminal, in real time.
+"""A tool behind a TCP port or a pseudo-terminal, in real time: the simulated one, or another one through a proxy.
 
 One host at a time. The tool is made once and keeps its clock and boot id while hosts come and go; a host that goes
 away stops the streaming. Every buffer is bounded: while a host does not read, the tool's own queue fills and drops,
@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from nexus_simulator.link import Link
+from nexus_simulator.link import Link, joined
 from nexuslink.protocol.framing import MAX_FRAME
 
 PUMP_MAX_S = 0.02
@@ -30,6 +30,8 @@ READ_SIZE = 4096
 HAND_OVER_S = 0.5
 """A new host waits this long for the one before it: who reconnects at once is here before its own going is noticed."""
 
+Say = Callable[[str], None]
+
 
 class Carrier(Protocol):
     """Where the frames of one connected host go."""
@@ -42,28 +44,25 @@ class Carrier(Protocol):
         """Take bytes; never blocks."""
 
 
-class Serves(Protocol):
-    """One tool, behind whatever carrier is connected."""
+class Endpoint(Protocol):
+    """What stands behind the port, whoever is connected."""
 
     @property
     def switched_off(self) -> bool:
-        """The tool will not come back."""
+        """It will not come back."""
 
     def receive(self, data: bytes) -> None:
         """Bytes from the host."""
 
     async def pump(self, carrier: Carrier) -> str:
-        """Send what the tool sends until the link ends by itself; returns why."""
+        """Send what there is to send until the link ends by itself; returns why."""
 
     def disconnect(self) -> None:
         """The host is gone."""
 
 
-MakeServed = Callable[[], Serves]
-
-
 class Served:
-    """The tool in this process, in real time."""
+    """One simulated tool in real time."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -73,7 +72,7 @@ class Served:
     @property
     def switched_off(self) -> bool:
         """The tool will not come back."""
-        return self._link.tool.switched_off
+        return self._link.switched_off
 
     def receive(self, data: bytes) -> None:
         """Bytes from the host."""
@@ -86,7 +85,10 @@ class Served:
         while True:
             room = max(0, OUTBOX_MAX - carrier.waiting) // (MAX_FRAME + 1)
             arrived = self._link.poll(self._on_ns(), room)
-            if arrived:
+            if self._link.splits:
+                for _, data in joined(arrived):
+                    carrier.send(data)
+            elif arrived:
                 carrier.send(b"".join(data for _, data in arrived))
             if self._link.ended is not None:
                 return self._link.ended
@@ -152,12 +154,11 @@ class _TcpCarrier:
         self._writer.write(data)
 
 
-async def serve_tcp(host: str, port: int, make: MakeServed, stop: asyncio.Event | None = None) -> None:
+async def serve_tcp(host: str, port: int, served: Endpoint, stop: asyncio.Event | None = None, say: Say = say) -> None:
     """Serve one host after another on a TCP port (0: any free one) until a signal, ``stop``, or an empty battery.
 
-    Prints the address on standard output when it can be reached. Raises OSError where the port cannot be had.
+    Says the address when it can be reached. Raises OSError where the port cannot be had.
     """
-    served = make()
     free = asyncio.Lock()
     off = asyncio.Event()
     hosts: set[asyncio.Task[None]] = set()
@@ -245,10 +246,10 @@ class _PtyCarrier:
         self._armed = wanted
 
 
-async def serve_pty(make: MakeServed, stop: asyncio.Event | None = None) -> None:
+async def serve_pty(served: Endpoint, stop: asyncio.Event | None = None, say: Say = say) -> None:
     """Serve one host after another on a pseudo-terminal until a signal, ``stop``, or an empty battery.
 
-    Prints the device's path on standard output. Raises OSError where the system has no pseudo-terminals.
+    Says the device's path. Raises OSError where the system has no pseudo-terminals.
     """
     try:
         import termios
@@ -263,7 +264,6 @@ async def serve_pty(make: MakeServed, stop: asyncio.Event | None = None) -> None
         # Not kept open: only then does the master see that a host has come or gone.
         os.close(slave)
     os.set_blocking(master, False)
-    served = make()
 
     async def hosts() -> None:
         while not served.switched_off:
@@ -298,7 +298,7 @@ def _read(fd: int) -> bytes | None:
         return None
 
 
-async def _serve_host(fd: int, served: Serves, first: bytes) -> None:
+async def _serve_host(fd: int, served: Endpoint, first: bytes) -> None:
     """One host, from its opening of the device to its closing, or to the link's own end."""
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()

@@ -32,7 +32,7 @@ LINGER_US = 200_000
 class Tool:
     """A tool that is switched on when it is made."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, firmware: type[Firmware] = Firmware) -> None:
         self._options = options
         self._script = script_named(options.script)
         self._recording = load_recording(options.imu) if options.imu else None
@@ -43,7 +43,7 @@ class Tool:
         self._take_count = 0
         self._battery_from = (self._offset_us, options.battery)
         self.identity = identity_of(options, self._recording, int(rng.integers(1, 1 << 32)))
-        self.firmware = Firmware(self.identity, self._begin, self.battery_percent)
+        self.firmware = firmware(self.identity, self._begin, self.battery_percent)
         self._mute = False
         self.ended: str | None = None
         """Why the link ended by itself, one line; None while it has not."""

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nexus_simulator.body import Truth
-from nexus_simulator.link import Link, make_link
+from nexus_simulator.link import Link, joined, make_link
 from nexus_simulator.options import Options, parse_options
+from nexus_simulator.tool import Tool
 from nexuslink.protocol.chunk import Chunk, ChunkSink
 
 TICK_NS = 100_000_000
@@ -35,7 +36,7 @@ def open_sim(target: str, params: Mapping[str, str]) -> SimTransport:
     """The transport for ``sim:?name=value&...``; raises ValueError with one line for anything it does not know."""
     if target:
         raise ValueError(f"sim:{target}: nothing may stand between 'sim:' and '?'; a script is sim:?script=NAME")
-    query = "&".join(f"{name}={quote(value, safe='/,.')}" for name, value in params.items())
+    query = "&".join(f"{name}={quote(value, safe='/,.@')}" for name, value in params.items())
     return SimTransport(f"sim:?{query}" if query else "sim:", parse_options(params))
 
 
@@ -64,6 +65,15 @@ class SimTransport:
         """Reason in the latest STOP that the tool got."""
         return self._link.tool.stop_reason
 
+    @property
+    def tool(self) -> Tool:
+        """The tool itself: for tests and measurements, never through the protocol."""
+        return self._link.tool
+
+    def fault_counts(self) -> dict[str, int]:
+        """How often each fault of the address has struck."""
+        return self._link.fault_counts()
+
     def now_ns(self) -> int:
         """The link's monotonic clock, nanoseconds: the clock of every chunk."""
         if self._virtual:
@@ -79,7 +89,7 @@ class SimTransport:
         """Start to deliver chunks to ``sink``."""
         if self._task is not None:
             raise ConnectionError(f"{self.url} is open already")
-        if self._link.tool.switched_off:
+        if self._link.switched_off:
             raise ConnectionError(f"{self.url}: {self._link.tool.ended}")
         self._sink = sink
         self._flowing.set()
@@ -140,7 +150,7 @@ class SimTransport:
         until = self._virtual_ns + step
         if due is not None:
             until = max(self._virtual_ns, min(until, self._began_ns + due))
-        for arrival_ns, data in _joined(self._link.poll(until - self._began_ns)):
+        for arrival_ns, data in joined(self._link.poll(until - self._began_ns)):
             self._virtual_ns = max(self._virtual_ns, self._began_ns + arrival_ns)
             self._push(sink, data)
         self._virtual_ns = until
@@ -150,7 +160,10 @@ class SimTransport:
         """Deliver what has arrived, then sleep until the next arrival, tick or request."""
         flowing = self._flowing.is_set()
         arrived = self._link.poll(self.now_ns() - self._began_ns, None if flowing else 0)
-        if arrived:
+        if self._link.splits:
+            for _, data in joined(arrived):
+                self._push(sink, data)
+        elif arrived:
             self._push(sink, b"".join(data for _, data in arrived))
         if flowing:
             self._tick(sink)
@@ -178,14 +191,3 @@ class SimTransport:
     def _tick(self, sink: ChunkSink) -> None:
         if self.now_ns() - self._last_push_ns >= TICK_NS:
             self._push(sink, b"")
-
-
-def _joined(arrived: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """Frames that arrive at the same moment as one chunk."""
-    chunks: list[tuple[int, bytes]] = []
-    for arrival_ns, data in arrived:
-        if chunks and chunks[-1][0] == arrival_ns:
-            chunks[-1] = (arrival_ns, chunks[-1][1] + data)
-        else:
-            chunks.append((arrival_ns, data))
-    return chunks

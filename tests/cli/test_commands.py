@@ -88,7 +88,11 @@ def test_scan_always_offers_the_simulated_tool_and_says_so() -> None:
 
 def test_info_and_stream_say_simulated() -> None:
     assert json.loads(nexuslink("info", "sim:", "--json").stdout)["simulated"] is True
-    assert "[SIMULATED]" in nexuslink("info", "sim:").stdout
+    text = nexuslink("info", "sim:").stdout
+    assert "[SIMULATED]" in text
+    for line in ("firmware        1.", "hardware        1.", "protocol        1.0\n", "can             tare, "):
+        assert f"  {line}" in text
+    assert "  errors          none\n" in text
     ran = nexuslink("stream", FAST, "--seconds", "2", "--json")
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     assert ran.returncode == 0

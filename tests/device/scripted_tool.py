@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from nexuslink.protocol.description import description_crc
 from nexuslink.protocol.envelope import Request, pack_data, pack_response, take_request
 from nexuslink.protocol.framing import Deframer, frame
 from nexuslink.protocol.messages import (
+    SCHEMA_HASH,
     CalibrationMethod,
     CalibrationReadRequest,
     CalibrationReadResponse,
     CalibrationRecord,
+    Capability,
     ChannelGroup,
     ForceCalibration,
     HelloResponse,
@@ -41,11 +45,12 @@ _SENSOR = SensorCalibration((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), (0.0,
 TOTALS = SessionTotals(1, 0, 0, (0, 0, 0, 0))
 
 
-def calibration() -> bytes:
-    """A whole record."""
+def calibration(number: int = 1) -> bytes:
+    """A whole record; its first and its last bytes tell its number."""
+    last = replace(_SENSOR, u_bias=float(number))
     return seal_record(
         CalibrationRecord(
-            1, 0, 0, 1, "NX-TEST", CalibrationMethod.NOMINAL, "", 0, 0, 25.0, 9.81, (_TIP, _TIP), _SENSOR, _SENSOR
+            1, 0, 0, number, "NX-TEST", CalibrationMethod.NOMINAL, "", 0, 0, 25.0, 9.81, (_TIP, _TIP), _SENSOR, last
         )
     )
 
@@ -58,14 +63,51 @@ def page(request: Request, record: bytes) -> Answer:
     return Status.OK, CalibrationReadResponse(len(record), asked.offset, len(piece), piece).pack()
 
 
+INFO = InfoResponse((1, 2, 3), (4, 5), "test", int(sum(Capability)), 1, 1, len(calibration()))
+
+
+def hello(
+    major: int = 1, minor: int = 0, schema_hash: int = SCHEMA_HASH, serial: str = "NX-TEST", crc: int = 0
+) -> bytes:
+    """HELLO of any tool."""
+    return HelloResponse(major, minor, schema_hash, 7, serial, crc, 244).pack()
+
+
 class ScriptedTool:
-    """Answers as a good tool would, except where ``answers`` says otherwise."""
+    """Answers as a good tool would, except where ``answers`` says otherwise.
+
+    What it says about itself may be changed at any time; its HELLO has the right check for that.
+    """
 
     def __init__(self, answers: dict[Opcode, Callable[[Request], Answer]] | None = None) -> None:
         self.transport = LoopbackTransport(self._receive)
         self.requests: list[Request] = []
+        """That came, retries included."""
+        self.hello = HelloResponse(1, 0, SCHEMA_HASH, 7, "NX-TEST", 0, 244)
+        self.info = INFO.pack()
+        self.stream = STREAM.pack()
+        self.record = calibration()
         self._answers = answers or {}
         self._deframer = Deframer()
+        self._good: dict[Opcode, Callable[[Request], Answer]] = {
+            Opcode.HELLO: lambda _: (Status.OK, replace(self.hello, description_crc=self.crc).pack()),
+            Opcode.INFO: lambda _: (Status.OK, self.info),
+            Opcode.DESCRIBE: lambda _: (Status.OK, self.stream),
+            Opcode.CALIBRATION_READ: lambda request: page(request, self.record),
+            Opcode.TIME_SYNC: _sync,
+            Opcode.START: lambda _: (Status.OK, StartResponse(1, 1).pack()),
+            Opcode.STOP: lambda _: (Status.OK, StopResponse(2, TOTALS).pack()),
+            Opcode.TARE: lambda _: (Status.BAD_STATE, b""),
+        }
+
+    @property
+    def crc(self) -> int:
+        """Over what it says about itself."""
+        return description_crc(self.info, [self.stream], self.record)
+
+    def asked(self, *opcodes: Opcode) -> int:
+        """How often these came, retries included."""
+        return sum(request.opcode in opcodes for request in self.requests)
 
     def send(self, message: bytes) -> None:
         """Any message, framed."""
@@ -81,10 +123,14 @@ class ScriptedTool:
             assert request is not None
             self.requests.append(request)
             opcode = Opcode(request.opcode)
-            answer = self._answers.get(opcode, _GOOD[opcode])(request)
+            answer = self._answers.get(opcode, self._good.get(opcode, _unsupported))(request)
             if answer is not None:
                 status, payload = answer
                 self.send(pack_response(len(self.requests), request.request_id, opcode, status, payload))
+
+
+def _unsupported(_: Request) -> Answer:
+    return Status.UNSUPPORTED, b""
 
 
 def _sync(request: Request) -> Answer:
@@ -92,15 +138,3 @@ def _sync(request: Request) -> Answer:
     assert asked is not None
     device_us = asked.host_send_ns // 1000
     return Status.OK, TimeSyncResponse(asked.host_send_ns, device_us, device_us).pack()
-
-
-_GOOD: dict[Opcode, Callable[[Request], Answer]] = {
-    Opcode.HELLO: lambda _: (Status.OK, HelloResponse(1, 0, 0, 7, "NX-TEST", 0, 244).pack()),
-    Opcode.INFO: lambda _: (Status.OK, InfoResponse((1, 2, 3), (1, 0), "test", 0, 1, 1, 489).pack()),
-    Opcode.DESCRIBE: lambda _: (Status.OK, STREAM.pack()),
-    Opcode.CALIBRATION_READ: lambda request: page(request, calibration()),
-    Opcode.TIME_SYNC: _sync,
-    Opcode.START: lambda _: (Status.OK, StartResponse(1, 1).pack()),
-    Opcode.STOP: lambda _: (Status.OK, StopResponse(2, TOTALS).pack()),
-    Opcode.TARE: lambda _: (Status.BAD_STATE, b""),
-}

@@ -40,7 +40,13 @@ from generator.render import SCHEMA  # noqa: E402
 from generator.schema import CODES, load_schema  # noqa: E402
 from generator.wire import Leaf, leaves  # noqa: E402, F401  (for the tests: how a payload is made up)
 
-TOOLS = {"gcc": "C compiler", "clang": "clang", "cppcheck": "cppcheck", "arm-none-eabi-gcc": "compiler for Cortex-M"}
+TOOLS = {
+    "gcc": "C compiler",
+    "g++": "C++ compiler",
+    "clang": "clang",
+    "cppcheck": "cppcheck",
+    "arm-none-eabi-gcc": "compiler for Cortex-M",
+}
 
 
 def tool(*names: str) -> str:

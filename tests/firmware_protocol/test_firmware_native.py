@@ -181,6 +181,7 @@ def test_host_that_does_not_read_costs_messages_not_order(board: NativeBoard) ->
         assert received + overrun == ends[-1] == stopped.totals.samples[0]
         reports = {report.code: report for report in errors(host).reports}
         assert 0 < reports[ErrorCode.QUEUE_OVERFLOW].detail <= stopped.totals.dropped
+        assert host.said(FaultMessage)[-1].report == reports[ErrorCode.QUEUE_OVERFLOW]
 
 
 def test_physics_that_stops_stops_the_clock(board: NativeBoard, host: FirmwareHost) -> None:

@@ -117,20 +117,27 @@ def test_long_streams_wrap_both_numbers(at_once: bool) -> None:
 
 
 @BOTH
-def test_a_tool_that_begins_anew(at_once: bool) -> None:
-    seqs = [*range(100, 130), *range(20)]
-    link, kept = numbers(run(seqs), at_once)
+def test_a_gap_over_half_the_circle_is_survived(at_once: bool) -> None:
+    """What follows looks late; when it does not end, it is taken again."""
+    jump, n = 40_000, RESTART_AFTER + 50
+    link, kept = numbers([(s % 65536, COUNT * s) for s in (*range(30), *range(jump, jump + n))], at_once)
     assert link.restarts == 1
     assert link.late == RESTART_AFTER
-    assert link.received == 30 + 20 - (RESTART_AFTER - 1)
-    assert link.lost == 100
-    assert kept == [COUNT * s for s in (*range(100, 130), *range(RESTART_AFTER - 1, 20))]
-    assert link.streams[FORCE].lost == 100 * COUNT
+    assert link.received == 30 + n - (RESTART_AFTER - 1)
+    assert kept == [COUNT * s for s in (*range(30), *range(jump + RESTART_AFTER - 1, jump + n))]
+
+
+@BOTH
+def test_a_burst_that_comes_twice_is_no_new_beginning(at_once: bool) -> None:
+    """Hundreds of messages in one chunk, and the chunk again."""
+    link, kept = numbers(run([*range(600), *range(600), *range(600, 620)]), at_once)
+    assert (link.restarts, link.received, link.lost, link.duplicate + link.late) == (0, 620, 0, 600)
+    assert kept == [COUNT * s for s in range(620)]
 
 
 @BOTH
 def test_late_ones_that_do_not_follow_each_other_are_no_restart(at_once: bool) -> None:
-    late = [3 * k for k in range(RESTART_AFTER + 4)]
+    late = [3 * k % 90 for k in range(RESTART_AFTER + 4)]
     link, _ = numbers(run([*range(100), *late, *range(100, 120)]), at_once)
     assert (link.restarts, link.late, link.received) == (0, len(late), 120)
 

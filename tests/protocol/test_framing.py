@@ -72,7 +72,7 @@ def test_bad_frames_are_counted_alike_whatever_the_cut(stream: bytes, at: list[i
     stream += b"\0" + frame(b"good")
     whole, pieces = Deframer(), Deframer()
     assert taken(whole, [stream]) == taken(pieces, cut(stream, at))
-    assert (whole.counts.good, whole.counts.bad) == (pieces.counts.good, pieces.counts.bad)
+    assert whole.counts == pieces.counts
     assert whole.counts.bad == len([f for f in stream.split(b"\0") if f]) - whole.counts.good
 
 
@@ -132,6 +132,17 @@ def test_a_frame_that_never_ends_costs_no_memory_and_counts_once() -> None:
     message = steady(1)[0]
     assert taken(deframer, [b"\x55\0" + frame(message)]) == [message]
     assert (deframer.counts.bad_length, deframer.counts.discarded_bytes) == (1, total + 1)
+
+
+@given(st.binary(max_size=700), st.booleans(), cuts_st)
+@settings(max_examples=150, deadline=None)
+def test_after_any_garbage_one_frame_brings_back_step(garbage: bytes, ended: bool, at: list[int]) -> None:
+    """At most the frame that touches the garbage is lost; none where a zero stands between them."""
+    messages = steady(4)
+    stream = garbage + b"\0" * ended + wire(messages)
+    got = taken(Deframer(), cut(stream, at))
+    assert got[-3:] == messages[1:]
+    assert not ended or got[-4:] == messages
 
 
 def test_garbage_from_another_protocol_then_a_tool() -> None:

@@ -62,6 +62,8 @@ class _Pending:
 class Firmware:
     """The tool's behaviour. Times are device microseconds of its own and never go back."""
 
+    session_type: type[Session] = Session
+
     def __init__(self, identity: Identity, begin: BeginTake, battery: Callable[[int], float]) -> None:
         self.identity = identity
         self.boot_id = identity.boot_id
@@ -95,6 +97,7 @@ class Firmware:
         self._sessions = 0
         self._latest = NO_SESSION
         self._stopping: _Pending | None = None
+        self._unsaid: FaultMessage | None = None
         self._restart_at: int | None = None
 
     # ---- what the rest of the tool asks -------------------------------------------------------------------------
@@ -206,8 +209,11 @@ class Firmware:
 
     def report(self, code: ErrorCode, detail: int) -> None:
         """Something went wrong: kept, and said to a host that listens."""
-        report = self.health.report(self.stamp(self._now), code, detail)
-        self._say(FaultMessage(report))
+        message = FaultMessage(self.health.report(self.stamp(self._now), code, detail))
+        if self.session is not None and self.session.full:
+            self._unsaid = message  # the queue that overflows has no room to say so: later, the latest one
+        else:
+            self._say(message)
 
     def event(self, kind: EventKind, value: int) -> None:
         """The person did something with the tool."""
@@ -231,7 +237,7 @@ class Firmware:
             self.session.abandon()
             self._latest = self.session.totals
             self.session = None
-        self._stopping = None
+        self._stopping = self._unsaid = None
         self._remembered.clear()
         self.calibration.lock()
 
@@ -239,7 +245,7 @@ class Firmware:
         """START; the number of the session."""
         self._sessions += 1
         take = self._begin_take(now_us, self.streams)
-        self.session = Session(self._sessions, now_us, active, take, self._max_message)
+        self.session = self.session_type(self._sessions, now_us, active, take, self._max_message)
         self.log(LogLevel.INFO, f"session {self._sessions}: {len(active)} streams")
         return self._sessions
 
@@ -274,6 +280,9 @@ class Firmware:
 
     def _produce(self, session: Session) -> None:
         """Make the batches and the status that are due."""
+        if self._unsaid is not None and not session.full:
+            self._say(self._unsaid)
+            self._unsaid = None
         if session.next_cut_us <= self._now and not session.produce(self._now):
             self.report(ErrorCode.QUEUE_OVERFLOW, session.dropped)
         if session.next_status_us <= self._now:

@@ -110,6 +110,11 @@ class Session:
         return len(self._queue)
 
     @property
+    def full(self) -> bool:
+        """The next message would be dropped."""
+        return len(self._queue) >= QUEUE_MAX
+
+    @property
     def dropped(self) -> int:
         """Messages that found the queue full."""
         return self._dropped
@@ -120,7 +125,7 @@ class Session:
 
     def enqueue(self, now_us: int, item: _Data | StreamMessage) -> bool:
         """Queue a message; False: dropped, and counted."""
-        if len(self._queue) >= QUEUE_MAX:
+        if self.full:
             self._dropped += 1
             return False
         self._queue.append((now_us, item))

@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import asdict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nexuslink.cli.checks import CHECKS, Check, Finding, State
 from nexuslink.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from nexuslink.device.nexus import Nexus
+    from nexuslink.protocol.messages import ErrorReport
 
 STREAM_S: Final = 2.0
 ROUND_TRIPS: Final = 50
@@ -70,27 +74,23 @@ def check_device(url: str) -> list[Finding]:
     import numpy as np
 
     from nexuslink.device.errors import DeviceError
-    from nexuslink.device.nexus import Nexus, connect
+    from nexuslink.device.nexus import connect
+    from nexuslink.protocol.messages import Capability
     from nexuslink.testing.observation import Exchanges, Observation, ask_often, observe
     from nexuslink.transport.errors import TransportError
 
-    async def examine() -> tuple[Nexus, Exchanges, Observation]:
-        async with connect(url) as nexus:
+    async def examine() -> tuple[Nexus, Exchanges, Observation, tuple[ErrorReport, ...] | None]:
+        async with connect(url, cache=None) as nexus:  # what it says now
             trips, _ = await ask_often(nexus, ROUND_TRIPS)
-            return nexus, trips, await observe(nexus, STREAM_S)
+            seen = await observe(nexus, STREAM_S)
+            keeps = Capability.ERRORS in nexus.info.capabilities
+            return nexus, trips, seen, await nexus.errors() if keeps else None
 
     try:
-        nexus, trips, seen = asyncio.run(examine())
+        nexus, trips, seen, errors = asyncio.run(examine())
     except (TransportError, DeviceError, TimeoutError) as error:
         return [Finding("tool", State.MISSING, " ".join(str(error).split()), "mend that, then start doctor again")]
-    mark = " [SIMULATED]" if nexus.simulated else ""
-    rows = [
-        Finding(
-            "tool",
-            State.OK,
-            f"{nexus.info.serial_number}{mark}, firmware {nexus.info.firmware_version}, at {nexus.url}",
-        )
-    ]
+    rows = _who_it_is(nexus, errors)
     for log in seen.streams:
         wanted, rate = log.descriptor.rate_hz, log.host_rate_hz
         good = abs(rate - wanted) <= 0.02 * wanted
@@ -108,3 +108,25 @@ def check_device(url: str) -> list[Finding]:
     else:
         rows.append(Finding("round trip", State.WARN, "every request had to be repeated", "try another cable or port"))
     return rows
+
+
+def _who_it_is(nexus: Nexus, errors: tuple[ErrorReport, ...] | None) -> list[Finding]:
+    """What the tool says about itself."""
+    from nexuslink.device.words import abilities, spoken, trouble
+    from nexuslink.protocol.messages import SCHEMA_HASH
+
+    info = nexus.info
+    mark = " [SIMULATED]" if nexus.simulated else ""
+    hardware = ".".join(map(str, info.info.hardware_version))
+    versions = f"{info.info.model}, firmware {info.firmware_version}, hardware {hardware}"
+    same = info.hello.schema_hash == SCHEMA_HASH
+    mend = "" if same else "update what is older; until then only what both know is used"
+    rows = [
+        Finding("tool", State.OK, f"{info.serial_number}{mark}, {versions}, at {nexus.url}"),
+        Finding("protocol", State.OK if same else State.WARN, spoken(info.hello), mend),
+        Finding("tool can", State.OK, ", ".join(abilities(info.capabilities)) or "only stream"),
+    ]
+    if not errors:
+        return [*rows, Finding("tool errors", State.OK, "not kept by this tool" if errors is None else "none")]
+    mend = "switch it off and on; tell whoever makes its firmware if that comes again"
+    return [*rows, *(Finding("tool errors", State.WARN, trouble(report), mend) for report in errors)]

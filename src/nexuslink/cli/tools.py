@@ -16,11 +16,12 @@ from nexuslink.cli.output import print_json, say
 from nexuslink.device.discovery import find_tools
 from nexuslink.device.errors import DeviceError
 from nexuslink.device.nexus import Nexus, connect
+from nexuslink.device.words import abilities, spoken, trouble
 from nexuslink.estimation.estimator import Estimates
 from nexuslink.live.pipeline import SILENCE_LOST_S, Sensing
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Decoded
-from nexuslink.protocol.messages import StreamKind
+from nexuslink.protocol.messages import Capability, ErrorReport, StreamKind
 from nexuslink.transport.errors import LinkLostError
 
 if TYPE_CHECKING:
@@ -42,15 +43,17 @@ def scan(args: argparse.Namespace) -> int:
     return 0
 
 
-def describe(nexus: Nexus) -> dict[str, object]:
-    """Identity and streams of a connected tool."""
+def describe(nexus: Nexus, errors: tuple[ErrorReport, ...] | None) -> dict[str, object]:
+    """Identity, streams and error reports of a connected tool."""
     info, fit = nexus.info, nexus.clock_fit
     return {
         "url": nexus.url, "serial_number": info.serial_number, "simulated": nexus.simulated,
-        "firmware": info.firmware_version,
-        "protocol": info.protocol_version, "boot_id": f"{info.boot_id:08x}",
+        "model": info.info.model, "firmware": info.firmware_version,
+        "hardware": ".".join(map(str, info.info.hardware_version)),
+        "protocol": spoken(info.hello), "boot_id": f"{info.boot_id:08x}",
         "calibration_id": nexus.calibration.calibration_id, "max_message": info.max_message,
-        "round_trip_ms": fit.uncertainty_ns * 2 / 1e6 if fit else math.nan,
+        "can": abilities(info.capabilities),
+        "round_trip_ms": fit.round_trip_ns / 1e6 if fit else math.nan,
         "streams": [
             {
                 "stream": s.stream,
@@ -59,6 +62,7 @@ def describe(nexus: Nexus) -> dict[str, object]:
             }
             for s in info.streams
         ],
+        "errors": None if errors is None else [trouble(report) for report in errors],
     }  # fmt: skip
 
 
@@ -66,8 +70,9 @@ def info(args: argparse.Namespace) -> int:
     """Connect, say who it is, leave."""
 
     async def ask() -> dict[str, object]:
-        async with connect(args.url) as nexus:
-            return describe(nexus)
+        async with connect(args.url, cache=None) as nexus:  # what it says now
+            keeps = Capability.ERRORS in nexus.info.capabilities
+            return describe(nexus, await nexus.errors() if keeps else None)
 
     known = asyncio.run(ask())
     if args.json:
@@ -75,12 +80,18 @@ def info(args: argparse.Namespace) -> int:
         return 0
     simulated = "  [SIMULATED]" if known["simulated"] else ""
     say(f"{known['serial_number']}{simulated} at {known['url']}")
-    for name in ("firmware", "protocol", "boot_id", "calibration_id", "max_message"):
+    for name in ("model", "firmware", "hardware", "protocol", "boot_id", "calibration_id", "max_message"):
         say(f"  {name.replace('_', ' '):15} {known[name]}")
     say(f"  {'round trip':15} {known['round_trip_ms']:.2f} ms")
     streams = known["streams"]
     for s in streams if isinstance(streams, list) else []:
         say(f"  stream {s['stream']}        {s['kind']}, {s['channels']} channels at {s['rate_hz']:g} Hz")
+    can, errors = known["can"], known["errors"]
+    say(f"  {'can':15} {', '.join(can) if isinstance(can, list) and can else 'only stream'}")
+    for error in errors if isinstance(errors, list) else []:
+        say(f"  {'error':15} {error}")
+    if not errors:
+        say(f"  {'errors':15} {'not kept' if errors is None else 'none'}")
     return 0
 
 

@@ -1,61 +1,50 @@
 """One tool: connect, shake hands, ask, stream, close.
 
-The order is that of the protocol: open the link, HELLO, INFO, CALIBRATION, TIME_SYNC, and no data before START.
-Everything runs on one event loop. Chunks are pushed in by the transport; each is first shown raw to the *taps*
-(the recorder is one), then decoded, then shown to the *listeners*. All time-outs run on the transport's clock,
-which arrives with the chunks and ticks; a wall-clock bound stands behind every wait in case even those stop.
-It must never know what the samples mean.
+The order is that of the protocol: open the link, HELLO, INFO and what belongs to it (unless the tool is known),
+TIME_SYNC, and no data before START. Everything runs on one event loop. Chunks are pushed in by the transport; each is
+first shown raw to the *taps* (the recorder is one), then decoded, then shown to the *listeners*. All time-outs run on
+the transport's clock, which arrives with the chunks and ticks; a wall-clock bound stands behind every wait in case
+even those stop. It must never know what the samples mean.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
-from nexuslink.device.errors import (
-    BadAnswerError,
-    DeviceError,
-    NoAnswerError,
-    NotNowError,
-    RefusedError,
-    VersionError,
-)
+from nexuslink.device.cache import USUAL, Known, ToolCache
+from nexuslink.device.commands import NEEDS, Commands
+from nexuslink.device.control import Control
+from nexuslink.device.errors import BadAnswerError, DeviceError, NotNowError, UnsupportedError, refusal
+from nexuslink.device.handshake import describe, greet, learn
+from nexuslink.device.records import read_record
+from nexuslink.device.subscription import Reader
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.clock import ClockFit, DeviceClock
 from nexuslink.protocol.decoder import Batch, Decoded, Decoder
 from nexuslink.protocol.description import ToolDescription
-from nexuslink.protocol.envelope import Response
-from nexuslink.protocol.exchange import TIMEOUT_NS, Exchange, ExchangeCounts, LinkState
-from nexuslink.protocol.framing import frame
+from nexuslink.protocol.envelope import Response, StreamMessage
+from nexuslink.protocol.exchange import TIMEOUT_NS, Asked, ExchangeCounts, LinkState
 from nexuslink.protocol.messages import (
-    CALIBRATION_MAX,
-    MAX_STREAMS,
-    PROTOCOL_MAJOR,
-    PROTOCOL_MINOR,
-    CalibrationReadRequest,
-    CalibrationReadResponse,
+    RESET_MAGIC,
     CalibrationRecord,
-    DescribeRequest,
-    HelloRequest,
-    HelloResponse,
-    InfoResponse,
     Opcode,
+    ResetRequest,
+    SessionTotals,
     StartRequest,
+    StartResponse,
     Status,
     StatusMessage,
     StopReason,
     StopRequest,
+    StopResponse,
     StreamDescriptor,
-    TareRequest,
-    TareResponse,
     TimeSyncRequest,
     TimeSyncResponse,
+    TotalsResponse,
 )
-from nexuslink.protocol.record import damage
 from nexuslink.transport.base import Transport
 from nexuslink.transport.errors import LinkLostError, TransportError
 from nexuslink.transport.url import make_transport
@@ -63,78 +52,66 @@ from nexuslink.transport.url import make_transport
 SYNC_EXCHANGES: Final = 8
 """TIME_SYNC exchanges before the stream; one more each `SYNC_PERIOD_NS` while it runs."""
 SYNC_PERIOD_NS: Final = 1_000_000_000
-OUTBOX: Final = 64
-"""Messages waiting to be written; more than that means that the link takes nothing."""
-QUEUE_HIGH: Final = 256
-"""Batches in an unread `stream` at which the transport is asked to pause."""
-QUEUE_LOW: Final = 64
-QUEUE_LIMIT: Final = 4096
-"""Batches at which the oldest is dropped, and counted."""
-WALL_BOUND_S: Final = 10.0
-"""Behind every wait: even if the transport neither delivers nor ticks, nobody waits longer."""
+RESTART_NS: Final = 5_000_000_000
+"""How long a restarted tool may take until it answers HELLO."""
 
 
-@dataclass(slots=True)
-class _Subscription:
-    batches: deque[Batch] = field(default_factory=deque)
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    paused: bool = False
+class Nexus(Commands):
+    """A connected tool. Made by `connect`; or `Nexus(transport)`, then `open` and `close`.
 
+    ``cache``: where tools that were seen before are known from; ``None`` asks every tool everything.
+    """
 
-class Nexus:
-    """A connected tool. Made by `connect`; or `Nexus(transport)`, then `open` and `close`."""
-
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, cache: ToolCache | None = None) -> None:
         self.url = transport.url
         self.transport = transport
         self.clock = DeviceClock()
         self.status: StatusMessage | None = None
-        self.view_drops = 0
-        """Batches dropped because a `stream` was not read in time."""
-        self.outbox_drops = 0
-        """Messages not sent because the link took nothing; each is a retry or a time sync, and comes again."""
         self.last_chunk_ns = transport.now_ns()
         """Transport clock of the last chunk that held bytes."""
         self.now_ns = self.last_chunk_ns
         """Transport clock of the last chunk or tick."""
         self.closed_reason: str | None = None
         self.decoder = Decoder(framed=transport.framed)
-        self._exchange = Exchange()
-        self._waiters: dict[int, asyncio.Future[Response]] = {}
-        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX)
-        self._writer: asyncio.Task[None] | None = None
+        self._control = Control(transport, lambda: self.decoder.frames)
         self._taps: list[Callable[[Chunk], None]] = []
         self._listeners: list[Callable[[Chunk, Decoded], None]] = []
         self._closers: list[Callable[[str], None]] = []
-        self._subscriptions: list[_Subscription] = []
+        self._notices: list[Callable[[StreamMessage], None]] = []
+        self._readers: list[Reader] = []
+        self._view_drops = 0
         self._next_sync_ns = 0
         self._closing = False
-        self._info: ToolDescription | None = None
-        self._record: bytes | None = None
+        self._session: int | None = None  # number of the one that is counted, once the tool has said it
+        self._cache = cache
+        self._known: Known | None = None
         self._calibration: CalibrationRecord | None = None
+        self.recognised = False
+        """The tool was known from an earlier connection and needed only to be greeted."""
 
     # -- what is known about the tool -----------------------------------------------------------------------------
+
+    def _told(self) -> Known:
+        if self._known is None:
+            raise NotNowError(f"{self.url}: not connected yet; `async with connect(url)` does it")
+        return self._known
 
     @property
     def info(self) -> ToolDescription:
         """Identity and streams. Raises `NotNowError` before the handshake."""
-        if self._info is None:
-            raise NotNowError(f"{self.url}: not connected yet; `async with connect(url)` does it")
-        return self._info
+        return self._told().description
 
     @property
     def calibration(self) -> CalibrationRecord:
         """The record that the tool carries. Raises `NotNowError` before the handshake."""
-        if self._calibration is None:
-            raise NotNowError(f"{self.url}: not connected yet; `async with connect(url)` does it")
+        self._told()
+        assert self._calibration is not None  # known together with the rest
         return self._calibration
 
     @property
     def calibration_bytes(self) -> bytes:
         """The same record as it came. Raises `NotNowError` before the handshake."""
-        if self._record is None:
-            raise NotNowError(f"{self.url}: not connected yet; `async with connect(url)` does it")
-        return self._record
+        return self._told().record
 
     @property
     def simulated(self) -> bool:
@@ -144,12 +121,22 @@ class Nexus:
     @property
     def state(self) -> LinkState:
         """How far the connection has come."""
-        return self._exchange.state
+        return self._control.exchange.state
 
     @property
     def requests(self) -> ExchangeCounts:
-        """Requests, retries, time-outs and unexpected answers."""
-        return self._exchange.counts
+        """Requests, retries, time-outs, and answers that nobody waits for."""
+        return self._control.exchange.counts
+
+    @property
+    def view_drops(self) -> int:
+        """Batches dropped because a `stream` was not read in time."""
+        return self._view_drops + sum(reader.drops for reader in self._readers)
+
+    @property
+    def outbox_drops(self) -> int:
+        """Messages not sent because the link took nothing; each is a retry or a time sync, and comes again."""
+        return self._control.drops
 
     @property
     def clock_fit(self) -> ClockFit | None:
@@ -169,54 +156,49 @@ class Nexus:
                 await self.transport.open(self)
             except OSError as error:  # third-party transports
                 raise TransportError(f"{self.url}: {error.strerror or error}") from None
-            self._writer = asyncio.create_task(self._write_outbox(), name=f"write {self.url}")
+            self._control.open(self._end)
             await self._shake_hands()
         except BaseException:
             await self.close()
             raise
 
-    async def _shake_hands(self) -> None:
-        payload = await self.request(Opcode.HELLO, HelloRequest(PROTOCOL_MAJOR, PROTOCOL_MINOR).pack())
-        hello = HelloResponse.unpack(payload)
-        if hello is None:
-            raise BadAnswerError(f"{self.url}: the answer to HELLO is too short; is this a Nexus?")
-        if hello.protocol_major != PROTOCOL_MAJOR:
-            newer = "nexuslink" if hello.protocol_major > PROTOCOL_MAJOR else "the tool's firmware"
-            raise VersionError(
-                f"{self.url}: {hello.serial_number} speaks protocol {hello.protocol_major}.{hello.protocol_minor}, "
-                f"this program speaks {PROTOCOL_MAJOR}.{PROTOCOL_MINOR}; update {newer}"
-            )
-        described = await self.request(Opcode.INFO)
-        info = InfoResponse.unpack(described)
-        if info is None or info.stream_count > MAX_STREAMS:
-            raise BadAnswerError(f"{self.url}: the answer to INFO is too short or names too many streams")
-        streams = [
-            await self.request(Opcode.DESCRIBE, DescribeRequest(stream).pack()) for stream in range(info.stream_count)
-        ]
-        self._info = ToolDescription.of(payload, described, streams)
-        if self._info is None:
-            raise BadAnswerError(f"{self.url}: an answer to DESCRIBE is too short")
-        self.decoder.describe(self._info.streams)
-        self._record = await self._read_record()
-        problem = damage(self._record)
-        if problem is not None:
-            raise BadAnswerError(f"{self.url}: the calibration record is damaged, {problem}; calibrate the tool again")
-        self._calibration = CalibrationRecord.unpack(self._record)
+    async def _shake_hands(self, patience_ns: int = TIMEOUT_NS) -> None:
+        hello = await greet(self.url, lambda opcode, payload: self._ask_raw(opcode, payload, patience_ns))
+        known, self.recognised = await learn(self.url, self.request, hello, self._cache)
+        if self._known is None or self._known.description.boot_id != known.description.boot_id:
+            self.clock = DeviceClock()
+        self._take_in(known)
+        self._control.exchange.recognised()
         for _ in range(SYNC_EXCHANGES):
             await self.request(Opcode.TIME_SYNC, self._sync_payload())
 
-    async def _read_record(self) -> bytes:
-        record = b""
-        while len(record) <= CALIBRATION_MAX:
-            page = CalibrationReadResponse.unpack(
-                await self.request(Opcode.CALIBRATION_READ, CalibrationReadRequest(len(record)).pack())
+    def _take_in(self, known: Known) -> None:
+        record = CalibrationRecord.unpack(known.record)
+        problem = "it is too short" if record is None else record.problem()
+        if problem is not None:
+            raise BadAnswerError(
+                f"{self.url}: the calibration record is impossible, {problem}; calibrate the tool again"
             )
-            if page is None or page.offset != len(record):
-                raise BadAnswerError(f"{self.url}: the answer to CALIBRATION_READ is not what was asked for")
-            record += page.data
-            if not page.data or len(record) >= page.size:
-                break
-        return record
+        self._known, self._calibration = known, record
+        self.decoder.describe(known.description.streams)
+
+    async def refresh(self) -> None:
+        """Ask the tool again what it is: something has changed that. Raises like `request`."""
+        hello = self.info.payloads[0]
+        known = Known(await describe(self.url, self.request, hello), await read_record(self.url, self.request))
+        self._take_in(known)
+        if self._cache is not None:
+            await asyncio.to_thread(self._cache.keep, known)
+
+    async def restart(self) -> None:
+        """Let the tool restart, and shake hands again. A link that goes with it (USB) raises `LinkLostError`."""
+        before = self.info.boot_id
+        await self.request(Opcode.RESET, ResetRequest(RESET_MAGIC).pack())
+        await self._shake_hands(RESTART_NS)
+        if self.info.boot_id == before:
+            raise BadAnswerError(f"{self.url}: the tool said that it restarts, but did not; switch it off and on")
+        if self._session is not None:
+            await self.totals()  # of the session that the restart has ended
 
     async def close(self) -> None:
         """Stop a running stream, let go of the link. Idempotent, bounded, never raises for a dead link."""
@@ -230,9 +212,7 @@ class Nexus:
             pass  # the link is on its way out; the tool stops by itself when it sees that
         finally:
             self._end("closed by this program")
-            if self._writer is not None:
-                self._writer.cancel()
-                await asyncio.gather(self._writer, return_exceptions=True)
+            await self._control.close()
             await self.transport.close()
 
     def pause(self) -> None:
@@ -247,47 +227,33 @@ class Nexus:
 
     async def request(self, opcode: Opcode, payload: bytes = b"", timeout_ns: int = TIMEOUT_NS) -> bytes:
         """Ask, wait, return the answer's payload. Raises `DeviceError` or `LinkLostError`; always bounded."""
+        response = await self._ask_raw(opcode, payload, timeout_ns)
+        if response.status != Status.OK:
+            raise refusal(self.url, opcode.name, response.status)
+        return response.payload
+
+    async def _ask_raw(self, opcode: Opcode, payload: bytes, timeout_ns: int) -> Response:
         if self.closed_reason is not None:
             raise LinkLostError(self.closed_reason)
-        if not self._exchange.allowed(opcode):
+        if not self._control.exchange.allowed(opcode):
             raise NotNowError(f"{self.url}: {opcode.name} is not possible while the connection is {self.state.value}")
-        request_id, message = self._exchange.request(opcode, payload, self.transport.now_ns(), timeout_ns)
-        waiter: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._waiters[request_id] = waiter
+        if opcode in NEEDS and not self.info.capabilities & NEEDS[opcode][0]:
+            lack = f"{self.info.serial_number} {NEEDS[opcode][1]}"
+            raise UnsupportedError(f"{self.url}: {lack}; {opcode.name} was not sent")
         if opcode is Opcode.START:  # before the bytes leave: the first batch may come with the answer
+            self._session = None
             self.decoder.begin()
-        try:
-            async with asyncio.timeout(WALL_BOUND_S):
-                await self.transport.write(self._carried(message))
-                response = await waiter
-        except TimeoutError:
-            raise NoAnswerError(self._silence(opcode)) from None
-        except OSError as error:  # third-party transports
-            raise LinkLostError(f"{self.url}: {error.strerror or error}") from None
-        finally:
-            self._waiters.pop(request_id, None)
-            self._exchange.forget(request_id)
-        if response.status != Status.OK:
-            raise RefusedError(f"{self.url}: the tool refused {opcode.name}: {_status_name(response.status)}")
-        self._exchange.succeeded(opcode)
-        return response.payload
+        return await self._control.ask(opcode, payload, timeout_ns)
 
     async def start(self, stream_mask: int | None = None) -> None:
         """Begin streaming; bit n of ``stream_mask`` starts stream n, default: all that the tool has."""
         if stream_mask is None:
             stream_mask = sum(1 << s.stream for s in self.info.streams)
-        await self.request(Opcode.START, StartRequest(stream_mask).pack())
+        await self._ask(Opcode.START, StartRequest(stream_mask), StartResponse)
 
     async def stop(self, reason: StopReason = StopReason.USER) -> None:
-        """End streaming and tell the tool why."""
-        await self.request(Opcode.STOP, StopRequest(reason).pack())
-
-    async def tare(self, window_ms: int = 250) -> TareResponse:
-        """Mean raw force counts of the last ``window_ms`` (10 to 2000). The tool must be unloaded."""
-        answer = TareResponse.unpack(await self.request(Opcode.TARE, TareRequest(window_ms).pack()))
-        if answer is None:
-            raise BadAnswerError(f"{self.url}: the answer to TARE is too short")
-        return answer
+        """End streaming and tell the tool why. Then `decoder.link` is settled: nothing is missing in its counts."""
+        await self._ask(Opcode.STOP, StopRequest(reason), StopResponse)
 
     async def stream(self) -> AsyncIterator[Batch]:
         """Every batch from now on; starts the stream if it does not run. Ends with `LinkLostError` if the link does.
@@ -295,25 +261,21 @@ class Nexus:
         A reader that is too slow holds the carrier back where that is possible; else the oldest batches are
         dropped and counted in `view_drops`.
         """
-        subscription = _Subscription()
-        self._subscriptions.append(subscription)
+        reader = Reader(self.transport)
+        self._readers.append(reader)  # before START: its first batches may come with the answer
         try:
             if self.state is not LinkState.STREAMING:
                 await self.start()
-            while True:
-                while subscription.batches:
-                    yield subscription.batches.popleft()
-                    if subscription.paused and len(subscription.batches) <= QUEUE_LOW:
-                        subscription.paused = False
-                        self.transport.resume()
-                if self.closed_reason is not None:
-                    raise LinkLostError(self.closed_reason)
-                if self.state is not LinkState.STREAMING:
-                    return
-                subscription.ready.clear()
-                await subscription.ready.wait()  # woken by a batch, by every tick, and by the end of the link
+            async for batch in reader.read(self._goes_on):
+                yield batch
         finally:
-            self._subscriptions.remove(subscription)
+            self._readers.remove(reader)
+            self._view_drops += reader.drops
+
+    def _goes_on(self) -> bool:
+        if self.closed_reason is not None:
+            raise LinkLostError(self.closed_reason)
+        return self.state is LinkState.STREAMING
 
     # -- who watches ----------------------------------------------------------------------------------------------
 
@@ -329,9 +291,13 @@ class Nexus:
         """``closer(reason)`` is told once that the link has ended."""
         self._closers.append(closer)
 
+    def add_notice(self, told: Callable[[StreamMessage], None]) -> None:
+        """``told(message)`` gets every LOG, FAULT and EVENT of the tool."""
+        self._notices.append(told)
+
     def remove(self, callback: Callable[..., None]) -> None:
-        """Undo `add_tap`, `add_listener` or `add_closer`."""
-        for watchers in (self._taps, self._listeners, self._closers):
+        """Undo `add_tap`, `add_listener`, `add_closer` or `add_notice`."""
+        for watchers in (self._taps, self._listeners, self._closers, self._notices):
             if callback in watchers:
                 watchers.remove(callback)
 
@@ -353,8 +319,11 @@ class Nexus:
             decoded = _NOTHING
         for listener in self._listeners:
             listener(chunk, decoded)
-        for subscription in self._subscriptions:
-            self._deliver(subscription, decoded.batches)
+        for notice in decoded.notices:
+            for told in self._notices:
+                told(notice)
+        for reader in self._readers:
+            reader.put(decoded.batches)
         self._keep_time(chunk.arrival_ns)
 
     def closed(self, reason: str) -> None:
@@ -363,93 +332,64 @@ class Nexus:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _deliver(self, subscription: _Subscription, batches: list[Batch]) -> None:
-        queue = subscription.batches
-        queue.extend(batches)
-        while len(queue) > QUEUE_LIMIT:
-            queue.popleft()
-            self.view_drops += 1
-        if len(queue) >= QUEUE_HIGH and not subscription.paused:
-            subscription.paused = True
-            self.transport.pause()
-        subscription.ready.set()
-
     def _answered(self, response: Response, arrival_ns: int) -> None:
-        if not self._exchange.answered(response):
-            return
-        if response.opcode == Opcode.TIME_SYNC and response.status == Status.OK:
-            stamps = TimeSyncResponse.unpack(response.payload)
-            if stamps is not None:
-                self.clock.add(stamps.host_send_ns, stamps.device_receive_us, stamps.device_send_us, arrival_ns)
-        waiter = self._waiters.get(response.request_id)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(response)
+        asked = self._control.answered(response)
+        if asked is not None and response.status == Status.OK:
+            self._control.exchange.succeeded(Opcode(asked.opcode))
+            self._heed(asked, response.payload, arrival_ns)
+
+    def _heed(self, asked: Asked, payload: bytes, arrival_ns: int) -> None:
+        """What an answer means for the link itself, at the very place in the stream at which it came."""
+        match asked.opcode:
+            case Opcode.TIME_SYNC:
+                sent, stamps = TimeSyncRequest.unpack(asked.payload), TimeSyncResponse.unpack(payload)
+                if sent is not None and stamps is not None:
+                    self.clock.add(sent.host_send_ns, stamps.device_receive_us, stamps.device_send_us, arrival_ns)
+            case Opcode.START:
+                started = StartResponse.unpack(payload)
+                self._session = None if started is None else started.session
+            case Opcode.STOP:
+                stopped = StopResponse.unpack(payload)
+                self._settle(None if stopped is None else stopped.totals)
+            case Opcode.TOTALS:
+                so_far = TotalsResponse.unpack(payload)
+                self._settle(None if so_far is None or so_far.streaming else so_far.totals)
+
+    def _settle(self, totals: SessionTotals | None) -> None:
+        if totals is not None and self._session is not None:
+            self.decoder.settle(totals, self._session)
 
     def _keep_time(self, now_ns: int) -> None:
-        again, expired = self._exchange.poll(now_ns)
-        for message in again:
-            self._post(message)
-        for request in expired:
-            waiter = self._waiters.get(request.request_id)
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(NoAnswerError(self._silence(Opcode(request.opcode))))
+        self._control.keep_time(now_ns)
         if self.state is LinkState.STREAMING and now_ns >= self._next_sync_ns:
             self._next_sync_ns = now_ns + SYNC_PERIOD_NS
-            _, message = self._exchange.request(Opcode.TIME_SYNC, self._sync_payload(), self.transport.now_ns())
-            self._post(message)
+            if not self._control.exchange.asking(Opcode.TIME_SYNC):  # else its place may be taken
+                self._control.tell(Opcode.TIME_SYNC, self._sync_payload())
 
     def _sync_payload(self) -> bytes:
         return TimeSyncRequest(self.transport.now_ns()).pack()
-
-    def _carried(self, message: bytes) -> bytes:
-        return frame(message) if self.transport.framed else message
-
-    def _post(self, message: bytes) -> None:
-        """Send without waiting. A full outbox drops it, counted: the request's own retry or time-out tells."""
-        if self._outbox.full():
-            self.outbox_drops += 1
-        else:
-            self._outbox.put_nowait(self._carried(message))
-
-    async def _write_outbox(self) -> None:
-        while True:
-            data = await self._outbox.get()
-            try:
-                await self.transport.write(data)
-            except (TransportError, OSError) as error:
-                self._end(str(error))
-                return
 
     def _end(self, reason: str) -> None:
         if self.closed_reason is not None:
             return
         self.closed_reason = reason
-        for waiter in self._waiters.values():
-            if not waiter.done():
-                waiter.set_exception(LinkLostError(reason))
-        for subscription in self._subscriptions:
-            subscription.ready.set()
+        self._control.end(reason)
+        for reader in self._readers:
+            reader.put([])
         for closer in list(self._closers):
             closer(reason)
-
-    def _silence(self, opcode: Opcode) -> str:
-        return f"{self.url}: no answer to {opcode.name}; is it a Nexus, switched on, and free of other programs?"
 
 
 _NOTHING: Final = Decoded()
 
 
-def _status_name(status: int) -> str:
-    try:
-        return Status(status).name.lower().replace("_", " ")
-    except ValueError:
-        return f"status {status}"
-
-
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Nexus]:
-    """``async with connect("serial:/dev/ttyACM0") as nexus``: open on entry, closed on exit, whatever happens."""
-    nexus = Nexus(make_transport(url))
+async def connect(url: str, cache: ToolCache | None = USUAL) -> AsyncIterator[Nexus]:
+    """``async with connect("serial:/dev/ttyACM0") as nexus``: open on entry, closed on exit, whatever happens.
+
+    ``cache`` knows the tools that were seen before, in the user's cache folder; ``None``: ask everything, keep nothing.
+    """
+    nexus = Nexus(make_transport(url), cache)
     await nexus.open()
     try:
         yield nexus

@@ -3,7 +3,13 @@
 Every stream message carries ``seq`` (shared by all stream messages of a link) and DATA also ``first_index`` (per
 stream). A gap in ``seq`` is loss on the link or in the host; a gap in ``first_index`` while ``seq`` is contiguous
 is an overrun in the tool. Duplicates and messages that come after a newer one are refused and counted: what
-leaves here is in order. After `RESTART_AFTER` refused messages that follow each other the tool has begun anew.
+leaves here is in order.
+
+What went missing at the very end no later number shows. `settle` adds it from the tool's own totals, so that
+received + lost + overrun == produced, exactly, for messages and for the samples of every stream.
+
+Numbers begin anew at START only. Late messages without end are therefore behind a gap of more than half the numbers
+there are (many minutes of silence): after `RESTART_AFTER` of them they are taken again.
 """
 
 from __future__ import annotations
@@ -15,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexuslink.protocol.envelope import SEQ_MODULUS
+from nexuslink.protocol.messages import SessionTotals
 
 INDEX_MODULUS: Final = 1 << 32
-RESTART_AFTER: Final = 8
-"""This many "late" messages in sequence are a new beginning, not late messages."""
+RESTART_AFTER: Final = 2048
+"""This many "late" messages, ever forward, nothing between them, are not late: no chunk that came twice has as many."""
 _HALF_SEQ: Final = SEQ_MODULUS // 2
 _HALF_INDEX: Final = INDEX_MODULUS // 2
 _RAMP: Final = np.arange(2048, dtype=np.uint16)
@@ -44,9 +51,13 @@ class LinkCounts:
 
     received: int = 0
     lost: int = 0
+    overrun: int = 0
+    """Dropped in the tool's queue; the tool says so in its totals, no number shows it."""
     duplicate: int = 0
     late: int = 0
     restarts: int = 0
+    settled: bool = False
+    """The session is over, and what went missing at its end is in."""
     streams: dict[int, StreamCounts] = field(default_factory=dict)
 
     @property
@@ -82,6 +93,9 @@ class Accounting:
             self._next_seq = (seq + 1) % SEQ_MODULUS
             self._refused_run = 0
             return True
+        if counts.settled:
+            counts.late += 1
+            return False
         ahead = (seq - self._next_seq) % SEQ_MODULUS
         if ahead >= _HALF_SEQ:
             if not self._restarted(seq, ahead):
@@ -98,8 +112,8 @@ class Accounting:
             self.counts.duplicate += 1
         else:
             self.counts.late += 1
-        follows = seq == (self._refused_seq + 1) % SEQ_MODULUS
-        self._refused_run = self._refused_run + 1 if follows else 1
+        forward = 0 < (seq - self._refused_seq) % SEQ_MODULUS < _HALF_SEQ
+        self._refused_run = self._refused_run + 1 if forward else 1
         self._refused_seq = seq
         if self._refused_run < RESTART_AFTER:
             return False
@@ -107,6 +121,36 @@ class Accounting:
         for stream in self.counts.streams.values():
             stream.next_index = None
         return True
+
+    def settle(self, totals: SessionTotals, session: int | None = None) -> bool:
+        """The session is over and has made this: what is still missing was lost at its end, or dropped in the tool.
+
+        False, and nothing is touched, where these totals cannot be those of the session that was counted (number
+        ``session``, if known): less was made than came. Afterwards every stream message is late, until `reset`.
+        """
+        counts = self.counts
+        samples = dict(enumerate(totals.samples))
+        came_too_much = any(mine.received > samples.get(stream, 0) for stream, mine in counts.streams.items())
+        if came_too_much or counts.received > totals.sent or session not in (None, totals.session):
+            return False
+        counts.lost, counts.overrun = totals.sent - counts.received, totals.dropped
+        for stream, made in samples.items():
+            if made or stream in counts.streams:
+                self._settle_stream(self._stream(stream), made)
+        counts.settled = True
+        self._next_seq = -1
+        return True
+
+    def _settle_stream(self, mine: StreamCounts, made: int) -> None:
+        missing = made - mine.received - mine.lost - mine.overrun
+        if missing < 0:  # a gap was counted that was none, for example by a restart
+            mine.overrun -= max(0, -missing - mine.lost)
+            mine.lost = made - mine.received - mine.overrun
+        elif self.counts.lost > mine.lost_before:
+            mine.lost += missing
+        else:
+            mine.overrun += missing
+        mine.lost_before = self.counts.lost
 
     def batch(self, stream: int, first_index: int, count: int) -> int:
         """Take a kept batch's numbers; returns its first index without the wrap."""
@@ -141,8 +185,8 @@ class Accounting:
         ``counts.lost`` as it stood after each message (``None``: nothing was lost among them).
         """
         n = len(seq)
-        if not n:
-            return True, None
+        if not n or self.counts.settled:
+            return not n, None
         if n <= len(_RAMP) and (seq == _RAMP[:n] + np.uint16(self._next_seq)).all():  # nearly always
             self._advance(seq)
             return True, None

@@ -34,9 +34,11 @@ from nexuslink.protocol.messages import (
     MAX_MESSAGE,
     MESSAGE_HEADER,
     MessageType,
+    SessionTotals,
     StatusMessage,
     StreamDescriptor,
 )
+from nexuslink.protocol.threshold import Threshold
 
 FEW: Final = 8
 """Up to this many messages the per-message path is the faster one (measured)."""
@@ -109,6 +111,7 @@ class Decoder:
         self._deframer = Deframer() if framed else None
         self._tail = CRC_SIZE if framed else 0
         self._accounting = Accounting()
+        self._threshold = Threshold()
         self._layouts: dict[int, _Layout] = {}
         self._unframed = FrameCounts()
         self.counts = DecoderCounts()
@@ -130,6 +133,11 @@ class Decoder:
     def begin(self) -> None:
         """A START was sent: sequence numbers and indexes begin at zero."""
         self._accounting.reset()
+        self._threshold.begin()
+
+    def settle(self, totals: SessionTotals, session: int | None = None) -> bool:
+        """The session has ended with these totals: see `Accounting.settle`."""
+        return self._accounting.settle(totals, session)
 
     def feed(self, data: bytes) -> Decoded:
         """Everything that became whole with these bytes."""
@@ -142,7 +150,7 @@ class Decoder:
         else:
             self._unframed.bad_length += bool(data)  # a tick is no message
             return decoded
-        if len(messages) <= FEW:
+        if len(messages) <= FEW or self._threshold.open:
             self._each(messages, decoded)
         else:
             self._many(messages, decoded)
@@ -158,6 +166,9 @@ class Decoder:
         kind = message[0]
         if kind < FIRST_STREAM_TYPE or kind >= FIRST_VENDOR_TYPE:
             self._other(message, decoded)
+            return
+        if self._threshold.open and self._threshold.too_early(message):
+            self._accounting.counts.late += 1
             return
         if not self._accounting.sequence(message[2] | message[3] << 8):
             return
@@ -192,6 +203,7 @@ class Decoder:
         """Responses and stream messages without samples; what is newer than this program is counted and skipped."""
         body = whole[: -self._tail] if self._tail else whole
         if (response := take_response(body)) is not None:
+            self._threshold.answered(response)
             decoded.responses.append(response)
         elif isinstance(message := take_stream(body), StatusMessage):
             decoded.statuses.append(message)

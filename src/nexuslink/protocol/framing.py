@@ -80,11 +80,12 @@ class Deframer:
             self._skipping = True
         if b"" in frames:  # zeros between frames are idle fill, not damage
             frames = [f for f in frames if f]
-        if len(data) > MAX_FRAME and max(map(len, frames), default=0) > MAX_FRAME:  # the same wherever it is cut
+        sizes = set(map(len, frames))  # COBS adds one byte to what fits: these are the messages' sizes as well
+        if sizes and max(sizes) > MAX_FRAME:  # judged as if it came in pieces
             fitting = [f for f in frames if len(f) <= MAX_FRAME]
             counts.discarded_bytes += sum(map(len, frames)) - sum(map(len, fitting))
             counts.bad_length += len(frames) - len(fitting)
-            frames = fitting
+            frames, sizes = fitting, set(map(len, fitting))
 
         messages: list[bytes] = []
         decoded = map(cobs_decode, frames)
@@ -99,9 +100,10 @@ class Deframer:
             whole = [m for m, check in zip(messages, checks, strict=True) if check == CRC_RESIDUE]
             counts.bad_crc += len(messages) - len(whole)
             messages = whole
-        sizes = set(map(len, messages))
+        if len(messages) < len(frames):
+            sizes = {len(m) + 1 for m in messages}
         self.uniform = len(sizes) == 1
-        if sizes and min(sizes) < MIN_MESSAGE + CRC_SIZE:
+        if sizes and min(sizes) < MIN_MESSAGE + CRC_SIZE + 1:
             fitting = [m for m in messages if len(m) >= MIN_MESSAGE + CRC_SIZE]
             counts.bad_length += len(messages) - len(fitting)
             messages = fitting

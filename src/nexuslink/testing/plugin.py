@@ -132,7 +132,7 @@ def _probe(url: str) -> str:
     from nexuslink.transport.errors import LinkLostError, TransportError
 
     async def ask() -> str:
-        async with asyncio.timeout(PROBE_BOUND_S), connect(url) as nexus:
+        async with asyncio.timeout(PROBE_BOUND_S), connect(url, cache=None) as nexus:
             return f"{nexus.info.serial_number}{' [SIMULATED]' if nexus.simulated else ''}"
 
     try:
@@ -160,7 +160,7 @@ class Bench:
 
         async def connected() -> T:
             try:
-                async with asyncio.timeout(bound_s) as bound, connect(self.url) as nexus:
+                async with asyncio.timeout(bound_s) as bound, connect(self.url, cache=None) as nexus:
                     return await work(nexus)
             except TimeoutError:
                 if bound.expired():

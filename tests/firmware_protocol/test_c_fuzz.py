@@ -1,0 +1,40 @@
+"""libFuzzer on the C codec: 20 s in the full run, a few in every other; and the fuzzer finds what is planted."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from firmware_protocol.c_codec import CODEC, EMULATED, SANITIZED, SOURCES, STRICT, build, run, tool
+
+SECONDS = 20 if EMULATED else 3
+FUZZ = CODEC / "fuzz/fuzz_nexus.c"
+
+
+def _fuzzer(*flags: str) -> Path:
+    compiler = tool("clang")
+    runtime = re.search(
+        r'"([^"]*libclang_rt\.fuzzer-[^"]*)"', run([compiler, "-fsanitize=fuzzer", "-###", FUZZ]).stderr
+    )
+    if runtime is None or not Path(runtime[1]).exists():
+        pytest.skip("no libFuzzer here: `./run test --emulated` installs one on Debian")
+    return build(compiler, [FUZZ, *SOURCES], *STRICT, *flags, "-fsanitize=fuzzer", *SANITIZED)
+
+
+def _fuzz(program: Path, folder: Path) -> tuple[int, str]:
+    found = run([program, f"-max_total_time={SECONDS}", "-max_len=600", "-seed=1", "-timeout=10", "-verbosity=0",
+                 f"-artifact_prefix={folder}/"])  # fmt: skip
+    return found.returncode, found.stderr
+
+
+def test_nothing_is_found(tmp_path: Path) -> None:
+    status, said = _fuzz(_fuzzer(), tmp_path)
+    assert status == 0, said[-4000:]
+
+
+def test_a_planted_read_of_one_byte_too_many_is_found(tmp_path: Path) -> None:
+    status, said = _fuzz(_fuzzer("-DNX_PLANTED_OVERREAD"), tmp_path)
+    assert status != 0
+    assert "heap-buffer-overflow" in said
+    assert "get_values" in said
