@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from nexus_simulator.faults.table import Fault
     from nexus_simulator.serve import Endpoint, Say
 
-_NOT_SERVED = ("speed",)
-"""Parameters of ``sim:`` that make no sense for a process of its own: it runs in real time."""
+FIRMWARES = ("python", "native", "qemu")
+"""Whose firmware a served tool has: the simulator's, the one in C as a process, that on an emulated Cortex-M4."""
 _PROXIED = {name: fault for name, fault in FAULTS.items() if fault.level is not Level.TOOL}
 """Faults that need no hand inside the tool."""
 
@@ -35,9 +35,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     serve = commands.add_parser("serve", help="run the simulated tool as a process of its own")
     _add_place(serve)
+    serve.add_argument(
+        "--firmware",
+        choices=FIRMWARES,
+        default=FIRMWARES[0],
+        help="the simulator's own, the reference firmware in C as a process, or that on an emulated Cortex-M4",
+    )
     for name, parameter in PARAMETERS.items():
-        if name not in _NOT_SERVED:
-            _add(serve, name, parameter.doc, parameter.allowed)
+        allowed = "max, with --firmware qemu only" if name == "speed" else parameter.allowed
+        _add(serve, name, parameter.doc, allowed)
     _add_faults(serve, FAULTS)
     serve.set_defaults(run=_serve)
 
@@ -88,13 +94,33 @@ def _given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:
 def _serve(args: argparse.Namespace) -> int:
     given = _given(args, (*PARAMETERS, *FAULTS))
     options = parse_options(given)
+    if "boot" not in given:
+        options = _new_boot(options)
+    if args.firmware != "python":
+        _serve_board(args, options, given)
+        return 0
+    if "speed" in given:
+        raise ValueError(f"--speed {given['speed']}: a tool that is served runs in real time; sim:?speed= does not")
     from nexus_simulator.link import make_link
     from nexus_simulator.serve import Served, say
 
-    # Made before anything is served: a bad file is refused here.
-    served = Served(make_link(options if "boot" in given else _new_boot(options)))
-    _serve_at(args, served, say)
+    _serve_at(args, Served(make_link(options)), say)  # made before anything is served: a bad file is refused here
     return 0
+
+
+def _serve_board(args: argparse.Namespace, options: Options, given: Mapping[str, str]) -> None:
+    """The firmware in C. The native board serves its host itself, QEMU's UART is served like any endpoint."""
+    try:
+        from nexus_simulator.boards import refuse, run_native, run_qemu
+    except ImportError:
+        raise ValueError(f"--firmware {args.firmware}: not on this system, only on Linux and macOS") from None
+    from nexus_simulator.serve import say
+
+    refuse(args.firmware, options, given)
+    if args.firmware == "qemu":
+        run_qemu(options, lambda endpoint: _serve_at(args, endpoint, say))
+    else:
+        run_native(options, None if args.pty else _address(args.tcp))
 
 
 def _serve_at(args: argparse.Namespace, served: Endpoint, say: Say) -> None:
