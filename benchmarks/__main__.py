@@ -22,6 +22,7 @@ SECTION_LIMIT_S = 400.0
 SECTIONS: dict[str, dict[str, tuple[float, bool]]] = {
     "decode": {
         "decode.vs_ref": (0.5, True),
+        "decode.every_type_vs_ref": (0.5, True),
         "decode.vs_pymavlink": (70, True),
         "decode.vs_ximu3": (6, True),
         "decode.damaged_vs_clean": (0.4, True),

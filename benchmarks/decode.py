@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks import peers, reference
 from benchmarks.harness import Measure, Work, ratio, take_turns, typical
-from benchmarks.wire import DESCRIPTORS, FORCE, IMU, WIDE, frames
+from benchmarks.wire import DESCRIPTORS, FORCE, IMU, WIDE, every_type, frames
 from nexuslink.protocol.decoder import Decoder
 
 PER_MESSAGE = 10
@@ -35,6 +35,24 @@ def stream_work(name: str, streams: tuple[int, ...], in_samples: bool = False) -
         return decoded
 
     return Work(name, run, used * PER_MESSAGE if in_samples else len(data))
+
+
+def every_type_work() -> Work:
+    """Decode about one CHUNK with every type of message in it."""
+    data, samples, others = every_type(PER_MESSAGE, reference.CHUNK)
+    decoder = Decoder()
+    decoder.describe([DESCRIPTORS[WIDE]])
+
+    def run() -> object:
+        decoder.begin()
+        decoded = decoder.feed(data)
+        got = sum(len(batch.raw) for batch in decoded.batches)
+        seen = len(decoded.statuses) + len(decoded.notices)
+        if (got, seen) != (samples, others) or not decoded.responses or decoder.link.lost:
+            raise AssertionError(f"every type: {got} samples of {samples}, {seen} other messages of {others}")
+        return decoded
+
+    return Work("every type", run, len(data))
 
 
 def damage(clean: Iterable[bytes], seed: int = 11) -> tuple[bytes, int]:
@@ -79,6 +97,7 @@ def measure() -> list[Measure]:
         works = [
             *reference.references(),
             stream_work("wide", (WIDE,)),
+            every_type_work(),
             stream_work("tool", (FORCE, IMU)),
             stream_work("imu", (IMU,), in_samples=True),
             *damaged_works(),
@@ -92,6 +111,7 @@ def measure() -> list[Measure]:
         Measure("decode.vs_pymavlink", ratio(rates, "imu", "pymavlink"), note=_samples(rates, "imu", "pymavlink")),
         Measure("decode.vs_ximu3", ratio(rates, "imu", "ximu3"), note=_samples(rates, "imu", "ximu3")),
         Measure("decode.damaged_vs_clean", ratio(rates, "damaged", "clean"), note="1 % damaged; every good frame kept"),
+        Measure("decode.every_type_vs_ref", ratio(rates, "every type", "REF"), note="5 % of other messages among them"),
         Measure("decode.tool_vs_ref", ratio(rates, "tool", "REF"), note="force and IMU in turn, as a tool sends them"),
         Measure("decode.memcpy_vs_ref", ratio(rates, "memcpy", "REF"), note="the same bytes copied"),
         Measure("decode.crc32_vs_ref", ratio(rates, "crc32", "REF"), note="one zlib.crc32 over the same bytes"),

@@ -25,6 +25,7 @@ void nx_app_init(struct nx_app *app, const struct nx_tool *tool, struct nx_retai
 void nx_app_greet(struct nx_app *app, bool spoken)
 {
     app->greeted = spoken;
+    app->unsaid = false;
     nx_session_abandon(app);
     memset(app->remembered, 0, sizeof app->remembered);
     nx_calibration_lock(app);

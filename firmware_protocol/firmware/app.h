@@ -9,7 +9,8 @@
 #define NX_QUEUE_MAX 64u     /* Stream messages that wait for the link at most. */
 #define NX_ANSWERS_MAX 16u   /* Answers that wait at most, BUSY included. */
 #define NX_BATCH_US 20000u   /* All streams send what they have this often: under the protocol's NX_BATCH_FLUSH_US. */
-#define NX_SENSOR_LOST_US 2000000u /* After so long without a due sample the sensor is reported and not waited for. */
+#define NX_SENSOR_WAIT_US 5000u    /* A batch waits so long for a sample that is due and not there. */
+#define NX_SENSOR_LOST_US 2000000u /* After so long without a due sample the sensor is reported. */
 #define NX_SAMPLE_LATE_US 250000u  /* A sample taken so late is an error to report; any later than a period is counted. */
 #define NX_RECENT_MAX 2048u  /* Force samples kept for TARE: 2 s at 1 kHz. A power of two. */
 #define NX_CHOICES_MAX 8u    /* Ranges of one channel group. */
@@ -66,7 +67,9 @@ struct nx_remembered {
 /* One stream while a session runs. */
 struct nx_source {
     bool active; /* Sent, not only sampled. */
-    bool lost;   /* Its sensor does not answer: not waited for. */
+    bool missing; /* A sample that is due is not there ... */
+    bool lost;    /* ... for so long that it is reported. */
+    uint64_t missing_us; /* Since when. */
     uint8_t columns[NX_CHANNELS_MAX];
     uint8_t column_count;
     uint8_t width;      /* Bytes of one sample on the wire. */
@@ -127,6 +130,8 @@ struct nx_app {
     uint8_t remembered_next;
     uint8_t report_count;
     struct nx_error_report reports[NX_REPORTS_MAX];
+    bool unsaid;                        /* A report found the queue full ... */
+    struct nx_error_report unsaid_report; /* ... and is said when there is room: the latest one. */
     struct nx_stream_descriptor streams[NX_MAX_STREAMS]; /* As they are configured now. */
     struct nx_calibration calibration;
     struct nx_session session;
@@ -179,6 +184,7 @@ uint64_t nx_session_due_us(const struct nx_app *app);
 
 /* app_health.c: what went wrong, what happened, and who wants to hear it. */
 void nx_health_report(struct nx_app *app, uint16_t code, int32_t detail);
+void nx_health_catch_up(struct nx_app *app);
 void nx_health_event(struct nx_app *app, const struct nx_touch *touch);
 void nx_health_log(struct nx_app *app, uint8_t level, const char *text);
 void nx_health_status(struct nx_app *app, uint64_t t_us);

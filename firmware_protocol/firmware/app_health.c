@@ -20,10 +20,16 @@ static void say(struct nx_app *app, uint8_t type, uint8_t *bytes, size_t size)
     }
 }
 
-void nx_health_report(struct nx_app *app, uint16_t code, int32_t detail)
+static void say_report(struct nx_app *app, const struct nx_error_report *report)
 {
     uint8_t bytes[NX_MAX_MESSAGE];
-    struct nx_fault_message fault;
+    struct nx_fault_message fault = {*report};
+    say(app, NX_MESSAGE_TYPE_FAULT, bytes,
+        nx_put_fault_message(&fault, bytes + NX_MESSAGE_HEADER_SIZE, sizeof bytes - NX_MESSAGE_HEADER_SIZE));
+}
+
+void nx_health_report(struct nx_app *app, uint16_t code, int32_t detail)
+{
     uint8_t at = 0;
     while (at < app->report_count && app->reports[at].code != code) {
         at++;
@@ -41,9 +47,20 @@ void nx_health_report(struct nx_app *app, uint16_t code, int32_t detail)
     if (app->reports[at].count != UINT16_MAX) {
         app->reports[at].count++;
     }
-    fault.report = app->reports[at];
-    say(app, NX_MESSAGE_TYPE_FAULT, bytes,
-        nx_put_fault_message(&fault, bytes + NX_MESSAGE_HEADER_SIZE, sizeof bytes - NX_MESSAGE_HEADER_SIZE));
+    if (app->session.open && app->session.queue_count == NX_QUEUE_MAX) {
+        app->unsaid = true; /* The queue that overflows has no room to say so. */
+        app->unsaid_report = app->reports[at];
+    } else {
+        say_report(app, &app->reports[at]);
+    }
+}
+
+void nx_health_catch_up(struct nx_app *app)
+{
+    if (app->unsaid && app->session.queue_count != NX_QUEUE_MAX) {
+        app->unsaid = false;
+        say_report(app, &app->unsaid_report);
+    }
 }
 
 void nx_health_event(struct nx_app *app, const struct nx_touch *touch)

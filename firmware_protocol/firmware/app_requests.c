@@ -185,11 +185,15 @@ static uint8_t configure(struct nx_app *app, struct nx_call *call)
     }
     made = app->streams[asked.stream];
     ranges = &app->tool->ranges[asked.stream];
-    if (asked.rate_hz < 0.0 || asked.rate_hz > 0.0 || asked.rate_hz != asked.rate_hz) {
+    if (!(asked.rate_hz <= 0.0 && asked.rate_hz >= 0.0)) {
+        /* The limits travel with 24 bits, the rate with 53. */
+        if (!(asked.rate_hz >= (double)made.rate_min_hz * (1.0 - 1e-6)
+              && asked.rate_hz <= (double)made.rate_max_hz * (1.0 + 1e-6))) {
+            return NX_STATUS_OUT_OF_RANGE;
+        }
         made.rate_hz = asked.rate_hz;
     }
-    if (!(made.rate_hz >= (double)made.rate_min_hz && made.rate_hz <= (double)made.rate_max_hz)
-        || !select_channels(ranges, asked.channel_mask != 0 ? asked.channel_mask : made.channel_mask, &made)) {
+    if (!select_channels(ranges, asked.channel_mask != 0 ? asked.channel_mask : made.channel_mask, &made)) {
         return NX_STATUS_OUT_OF_RANGE;
     }
     for (uint8_t group = 0; group < ranges->groups; group++) {

@@ -163,53 +163,62 @@ static void append(struct nx_app *app, uint8_t stream, const int32_t *counts)
     source->count++;
 }
 
-/* Take every sample before a moment. False: one that should be there is not. */
-static bool collect(struct nx_app *app, uint8_t stream, uint64_t until_us)
+static void take(struct nx_app *app, uint8_t stream, const int32_t *counts)
+{
+    struct nx_source *source = &app->session.sources[stream];
+    if (source->active) {
+        append(app, stream, counts);
+    }
+    if (app->streams[stream].kind == NX_STREAM_KIND_FORCE) {
+        memcpy(app->session.recent[source->next % NX_RECENT_MAX], counts, sizeof app->session.recent[0]);
+    }
+    source->next++;
+    source->missing = false;
+    source->lost = false;
+}
+
+/* Take every sample before a moment. */
+static void collect(struct nx_app *app, uint8_t stream, uint64_t until_us)
 {
     struct nx_session *session = &app->session;
     struct nx_source *source = &session->sources[stream];
     uint64_t wanted = count_before(until_us - session->start_us, source->period_us);
     uint64_t worst_us = 0;
-    bool there = true;
-    while (there && source->next < wanted) {
+    while (source->next < wanted) {
         int32_t counts[NX_CHANNELS_MAX] = {0};
         uint64_t due_us = session->start_us + time_of(source->next, source->period_us);
         uint64_t delay_us = app->now_us - due_us;
-        there = nx_hal_sample(stream, source->next, counts);
-        if (there) {
-            if (source->active) {
-                append(app, stream, counts);
-            }
-            if (app->streams[stream].kind == NX_STREAM_KIND_FORCE) {
-                memcpy(session->recent[source->next % NX_RECENT_MAX], counts, sizeof session->recent[0]);
-            }
-            source->next++;
-            source->lost = false;
-            app->late += (double)delay_us > source->period_us;
-            worst_us = delay_us > worst_us ? delay_us : worst_us;
+        if (!nx_hal_sample(stream, source->next, counts)) {
+            source->missing_us = source->missing ? source->missing_us : app->now_us;
+            source->missing = true;
+            break;
         }
+        take(app, stream, counts);
+        app->late += (double)delay_us > source->period_us;
+        worst_us = delay_us > worst_us ? delay_us : worst_us;
     }
     if (worst_us > NX_SAMPLE_LATE_US) {
         nx_health_report(app, NX_ERROR_CODE_SAMPLE_LATE, worst_us < INT32_MAX ? (int32_t)worst_us : INT32_MAX);
     }
-    return there || source->lost;
 }
 
-/* All streams; a sensor that gives nothing for too long is reported once and no longer waited for. */
+/* All streams. False: a sample that is due is not there, and may come any moment. A sensor that gives nothing for long
+ * is reported, once; the others do not wait for it. */
 static bool collect_all(struct nx_app *app, uint64_t until_us)
 {
     bool complete = true;
     for (uint8_t stream = 0; stream < app->tool->stream_count; stream++) {
-        if (collect(app, stream, until_us)) {
+        struct nx_source *source = &app->session.sources[stream];
+        collect(app, stream, until_us);
+        if (!source->missing) {
             continue;
         }
-        if (app->now_us < until_us + NX_SENSOR_LOST_US) {
-            complete = false;
-            continue;
+        complete = complete && app->now_us - source->missing_us >= NX_SENSOR_WAIT_US;
+        if (!source->lost && app->now_us - source->missing_us >= NX_SENSOR_LOST_US) {
+            source->lost = true;
+            nx_health_report(app, app->streams[stream].kind == NX_STREAM_KIND_FORCE ? NX_ERROR_CODE_FORCE_SENSOR
+                                                                                    : NX_ERROR_CODE_IMU_SENSOR, 0);
         }
-        app->session.sources[stream].lost = true;
-        nx_health_report(app, app->streams[stream].kind == NX_STREAM_KIND_FORCE ? NX_ERROR_CODE_FORCE_SENSOR
-                                                                                : NX_ERROR_CODE_IMU_SENSOR, 0);
     }
     return complete;
 }
@@ -233,6 +242,7 @@ void nx_session_advance(struct nx_app *app)
         return;
     }
     while (session->next_cut_us <= until_us || session->next_status_us <= until_us) {
+        nx_health_catch_up(app);
         if (session->next_cut_us <= session->next_status_us) {
             if (!collect_all(app, session->next_cut_us)) {
                 return;
@@ -400,7 +410,7 @@ uint64_t nx_session_due_us(const struct nx_app *app)
     for (uint8_t stream = 0; stream < app->tool->stream_count; stream++) {
         const struct nx_source *source = &session->sources[stream];
         uint64_t at_us = session->start_us + time_of(source->next, source->period_us) + 1u;
-        due_us = !source->lost && at_us < due_us ? at_us : due_us;
+        due_us = !source->missing && at_us < due_us ? at_us : due_us;
     }
     return due_us;
 }

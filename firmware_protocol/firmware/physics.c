@@ -268,8 +268,12 @@ bool nx_physics_do(enum nx_task task, void *detail)
     }
 }
 
-void nx_physics_show(const struct nx_app *app, uint32_t rx_lost)
+void nx_physics_show(const struct nx_app *app, uint32_t rx_lost, uint32_t connection)
 {
+    bench.shared->clock_ms = (uint32_t)(app->now_us / 1000u);
+    bench.shared->seen_connection = connection;
     bench.shared->late = app->late;
     bench.shared->rx_lost = rx_lost;
+    bench.shared->stop_reason = app->stop_reason;
+    bench.shared->ignored = app->ignored;
 }

@@ -59,6 +59,8 @@ struct nx_physics {
     uint32_t boot_id;  /* Of the first start; a later one has boot_id + 0x9E3779B9 * starts. */
     uint32_t unlock_code;
     uint32_t hold_max_us; /* Longest that the clock stands still for a sample that is not there. */
+    uint32_t tick_us;     /* How often a board that has no better reason wakes up. */
+    uint32_t reserved;
     uint32_t hello_size;
     uint32_t info_size;
     uint32_t descriptor_size;
@@ -95,7 +97,10 @@ struct nx_physics {
     uint32_t lights;           /* Light requests carried out ... */
     uint32_t light;            /* ... the latest: pattern, red, green, blue. */
     uint32_t consumed[NX_PHYSICS_STREAMS]; /* Samples taken in this session. */
-    uint32_t reserved;
+    uint32_t clock_ms;         /* The device clock, modulo 2^32. */
+    uint32_t seen_connection;  /* The latest `connection` that the board has seen. */
+    uint32_t stop_reason;      /* In the latest STOP. */
+    uint32_t ignored;          /* Messages that were no request, or found no room. */
     struct nx_physics_plan plan;
     uint32_t kept_size;        /* The board's memory without power. */
     uint32_t kept_check;
@@ -107,13 +112,13 @@ struct nx_physics {
 #define NX_PHYSICS_AT(field, offset) \
     typedef char nx_physics_at_##field[offsetof(struct nx_physics, field) == (offset) ? 1 : -1]
 NX_PHYSICS_AT(clock_us, 16);
-NX_PHYSICS_AT(hello, 56);
-NX_PHYSICS_AT(record, 1528);
-NX_PHYSICS_AT(connection, 2552);
-NX_PHYSICS_AT(starts, 2616);
-NX_PHYSICS_AT(plan, 2672);
-NX_PHYSICS_AT(kept, 2948);
-NX_PHYSICS_AT(slots, 3972);
+NX_PHYSICS_AT(hello, 64);
+NX_PHYSICS_AT(record, 1536);
+NX_PHYSICS_AT(connection, 2560);
+NX_PHYSICS_AT(starts, 2624);
+NX_PHYSICS_AT(plan, 2692);
+NX_PHYSICS_AT(kept, 2968);
+NX_PHYSICS_AT(slots, 3992);
 typedef char nx_physics_slot_size[sizeof(struct nx_physics_slot) == 32 ? 1 : -1];
 typedef char nx_physics_plan_size[sizeof(struct nx_physics_plan) == 268 ? 1 : -1];
 
@@ -137,6 +142,6 @@ bool nx_physics_sample(uint8_t stream, uint64_t index, int32_t *counts);
 bool nx_physics_do(enum nx_task task, void *detail);
 
 /* Show the application's counters. */
-void nx_physics_show(const struct nx_app *app, uint32_t rx_lost);
+void nx_physics_show(const struct nx_app *app, uint32_t rx_lost, uint32_t connection);
 
 #endif

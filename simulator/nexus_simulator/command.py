@@ -1,4 +1,4 @@
-"""The simulator's part of the command line: ``sim serve``, ``sim scripts`` and ``fault-proxy``.
+"""The simulator's part of the command line: ``sim serve``, ``sim scripts``, ``sim faults`` and ``fault-proxy``.
 
 Found by entry point. Imports nothing heavy before a command runs; a bad value raises ValueError with one line, which
 the command line prints.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from nexus_simulator.faults.table import FAULTS, Level
+from nexus_simulator.faults.table import FAULTS, REQUEST, Level
 from nexus_simulator.options import PARAMETERS, Options, parse_options
 from nexus_simulator.scripts import DEFAULT_SCRIPT, SCRIPTS
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from nexus_simulator.faults.table import Fault
     from nexus_simulator.serve import Endpoint, Say
 
-_NOT_SERVED = ("speed",)
-"""Parameters of ``sim:`` that make no sense for a process of its own: it runs in real time."""
+FIRMWARES = ("python", "native", "qemu")
+"""Whose firmware a served tool has: the simulator's, the one in C as a process, that on an emulated Cortex-M4."""
 _PROXIED = {name: fault for name, fault in FAULTS.items() if fault.level is not Level.TOOL}
 """Faults that need no hand inside the tool."""
 
@@ -35,15 +35,25 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     serve = commands.add_parser("serve", help="run the simulated tool as a process of its own")
     _add_place(serve)
+    serve.add_argument(
+        "--firmware",
+        choices=FIRMWARES,
+        default=FIRMWARES[0],
+        help="the simulator's own, the reference firmware in C as a process, or that on an emulated Cortex-M4",
+    )
     for name, parameter in PARAMETERS.items():
-        if name not in _NOT_SERVED:
-            _add(serve, name, parameter.doc, parameter.allowed)
+        allowed = "max, with --firmware qemu only" if name == "speed" else parameter.allowed
+        _add(serve, name, parameter.doc, allowed)
     _add_faults(serve, FAULTS)
     serve.set_defaults(run=_serve)
 
     scripts = commands.add_parser("scripts", help="list what the simulated person can do")
     scripts.add_argument("--json", action="store_true", help="for machines")
     scripts.set_defaults(run=_scripts)
+
+    faults = commands.add_parser("faults", help="list what can go wrong, for addresses (sim:?NAME=VALUE) and options")
+    faults.add_argument("--json", action="store_true", help="for machines")
+    faults.set_defaults(run=_faults)
 
 
 def register_proxy(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -84,13 +94,33 @@ def _given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:
 def _serve(args: argparse.Namespace) -> int:
     given = _given(args, (*PARAMETERS, *FAULTS))
     options = parse_options(given)
+    if "boot" not in given:
+        options = _new_boot(options)
+    if args.firmware != "python":
+        _serve_board(args, options, given)
+        return 0
+    if "speed" in given:
+        raise ValueError(f"--speed {given['speed']}: a tool that is served runs in real time; sim:?speed= does not")
     from nexus_simulator.link import make_link
     from nexus_simulator.serve import Served, say
 
-    # Made before anything is served: a bad file is refused here.
-    served = Served(make_link(options if "boot" in given else _new_boot(options)))
-    _serve_at(args, served, say)
+    _serve_at(args, Served(make_link(options)), say)  # made before anything is served: a bad file is refused here
     return 0
+
+
+def _serve_board(args: argparse.Namespace, options: Options, given: Mapping[str, str]) -> None:
+    """The firmware in C. The native board serves its host itself, QEMU's UART is served like any endpoint."""
+    try:
+        from nexus_simulator.boards import refuse, run_native, run_qemu
+    except ImportError:
+        raise ValueError(f"--firmware {args.firmware}: not on this system, only on Linux and macOS") from None
+    from nexus_simulator.serve import say
+
+    refuse(args.firmware, options, given)
+    if args.firmware == "qemu":
+        run_qemu(options, lambda endpoint: _serve_at(args, endpoint, say))
+    else:
+        run_native(options, None if args.pty else _address(args.tcp))
 
 
 def _serve_at(args: argparse.Namespace, served: Endpoint, say: Say) -> None:
@@ -114,8 +144,9 @@ def _serve_at(args: argparse.Namespace, served: Endpoint, say: Say) -> None:
 
 
 def _proxy(args: argparse.Namespace) -> int:
-    given = _given(args, ("seed", *_PROXIED))
-    options = parse_options(given)
+    options = parse_options(_given(args, ("seed", *_PROXIED)))
+    if not args.pty:
+        _address(args.tcp)  # a mistake here is told before the tool is touched
 
     import asyncio
 
@@ -165,4 +196,21 @@ def _scripts(args: argparse.Namespace) -> int:
     for row in rows:
         mark = "  (default)" if row["default"] else ""
         sys.stdout.write(f"{row['name']:{width}}  {row['tip']:7}  {row['summary']}{mark}\n")
+    return 0
+
+
+def _faults(args: argparse.Namespace) -> int:
+    rows = [
+        {"name": name, "value": fault.allowed, "summary": fault.doc, "both_ways": fault.both_ways}
+        for name, fault in FAULTS.items()
+        if not name.startswith(REQUEST)
+    ]
+    if args.json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return 0
+    for row in rows:
+        sys.stdout.write(
+            f"{row['name']:10}  {row['summary']}{' (*)' if row['both_ways'] else ''}\n{'':12}{row['value']}\n"
+        )
+    sys.stdout.write(f"(*) also as {REQUEST}NAME: on the way to the tool\n")
     return 0

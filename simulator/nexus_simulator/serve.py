@@ -115,7 +115,7 @@ def say(line: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _until_signal() -> AsyncIterator[asyncio.Event]:
+async def until_signal() -> AsyncIterator[asyncio.Event]:
     """An event that SIGINT and SIGTERM set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -194,7 +194,7 @@ async def serve_tcp(host: str, port: int, served: Endpoint, stop: asyncio.Event 
             if served.switched_off:
                 off.set()
 
-    async with _until_signal() as signalled:
+    async with until_signal() as signalled:
         server = await asyncio.start_server(connected, host, port)
         async with server:
             name = server.sockets[0].getsockname()
@@ -276,7 +276,7 @@ async def serve_pty(served: Endpoint, stop: asyncio.Event | None = None, say: Sa
                 termios.tcflush(master, termios.TCIOFLUSH)
 
     try:
-        async with _until_signal() as signalled:
+        async with until_signal() as signalled:
             loop = asyncio.get_running_loop()
             say(f"serial:{path}")
             events = [event for event in (signalled, stop) if event is not None]

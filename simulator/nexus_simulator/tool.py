@@ -147,23 +147,40 @@ class Tool:
             angle[inside], direction[inside] = part.tip_angle_deg, part.tip_direction_deg
         return Truth(t_us + self.firmware.shift_us, force, angle, direction, up)
 
-    def _begin(self, t_us: int, streams: tuple[StreamDescriptor, ...]) -> BlockTake:
-        """A take starts, its sensors configured as described."""
+    @property
+    def skew_ppb(self) -> int:
+        """How much faster than the host's the tool's clock runs, 1e-9."""
+        return round(self._options.skew_ppm * 1000.0)
+
+    def make_take(self, number: int, t_us: int, streams: tuple[StreamDescriptor, ...]) -> BlockTake:
+        """What the sensors deliver in session ``number`` (from 1) from ``t_us`` on, configured as described."""
         options = self._options
-        self._take_count += 1
+        if self._recording is not None:
+            return RecordedTake(self._recording, options.seed, number, t_us, streams[FORCE].rate_hz)
+        gyro, acc = streams[IMU].groups
+        return BodyTake(
+            self._script,
+            options.seed,
+            number,
+            t_us,
+            streams[FORCE].rate_hz,
+            streams[IMU].rate_hz,
+            gyro.scale,
+            acc.scale,
+        )
+
+    def use_battery(self, t_us: int) -> None:
+        """A session starts: a script may begin with less charge."""
         percent = self.battery_percent(t_us)
         if self._script.battery_start_percent is not None:
             percent = min(percent, self._script.battery_start_percent)
         self._battery_from = (t_us, percent)
-        take: BlockTake
-        if self._recording is not None:
-            take = RecordedTake(self._recording, options.seed, self._take_count, t_us, streams[FORCE].rate_hz)
-        else:
-            gyro, acc = streams[IMU].groups
-            take = BodyTake(
-                self._script, options.seed, self._take_count, t_us, streams[FORCE].rate_hz, streams[IMU].rate_hz,
-                gyro.scale, acc.scale,
-            )  # fmt: skip
+
+    def _begin(self, t_us: int, streams: tuple[StreamDescriptor, ...]) -> BlockTake:
+        """A take starts."""
+        self._take_count += 1
+        self.use_battery(t_us)
+        take = self.make_take(self._take_count, t_us, streams)
         self._takes = [*self._takes, take][-TAKES_REMEMBERED:]
         return take
 

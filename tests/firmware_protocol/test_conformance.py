@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import select
@@ -20,14 +21,19 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nexus_conformance import host
 from nexus_conformance.command import register
 from nexus_conformance.document import markdown
-from nexus_conformance.errors import LinkEndedError, SelectionError
+from nexus_conformance.errors import LinkEndedError, MisuseError
 from nexus_conformance.reading import Reader
 from nexus_conformance.report import Finding, Report, Verdict
-from nexus_conformance.suite import REQUIREMENTS, Wishes, run_conformance, selected
+from nexus_conformance.suite import REQUIREMENTS, Wishes, examine, run_conformance, selected
+from nexus_simulator.link import Link
+from nexus_simulator.transport import open_sim
 
-from nexuslink.protocol.framing import frame
+from nexuslink.cli.main import main
+from nexuslink.protocol.chunk import Chunk, ChunkSink
+from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
 from nexuslink.protocol.messages import MAX_MESSAGE
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +85,63 @@ def test_the_python_tool_in_another_process_passes_over_tcp() -> None:
 def test_a_tool_at_other_rates_passes() -> None:
     report = run_conformance(f"{FAST}&force_rate=1000&imu_rate=1000&seed=7", Wishes(write=True))
     assert report.failed == ()
+
+
+class Radio:
+    """The simulated tool behind a carrier that takes and gives whole messages, as BLE does."""
+
+    framed = False
+
+    def __init__(self) -> None:
+        self._inner = open_sim("", {"speed": "max"})
+        self.url, self.now_ns, self.close = self._inner.url, self._inner.now_ns, self._inner.close
+        self.pause, self.resume = self._inner.pause, self._inner.resume
+        self._deframer = Deframer()
+
+    async def open(self, sink: ChunkSink) -> None:
+        self._sink = sink
+        await self._inner.open(self)
+
+    async def write(self, data: bytes) -> None:
+        await self._inner.write(frame(data))
+
+    def chunk(self, chunk: Chunk) -> None:
+        if not chunk.data:
+            self._sink.chunk(chunk)
+        for message in self._deframer.feed(chunk.data):
+            self._sink.chunk(Chunk(chunk.arrival_ns, message[:-CRC_SIZE]))
+
+    def closed(self, reason: str) -> None:
+        self._sink.closed(reason)
+
+
+def test_a_carrier_of_whole_messages_has_no_frames_to_judge() -> None:
+    skipped = not_passed(asyncio.run(examine(Radio, Wishes(write=True))))
+    framed = {r.id for r in REQUIREMENTS if r.framed}
+    assert {id_ for id_, why in skipped.items() if why == "this carrier has no frames"} == framed
+    assert {id_[:6] for id_ in skipped.keys() - framed} == {"NX-CTL", "NX-CAL", "NX-RST"}
+
+
+class Vanishes(Link):
+    """A port that goes with the tool when it restarts, and comes back."""
+
+    seen = 0
+
+    @property
+    def ended(self) -> str | None:
+        restarted = self.tool.firmware.restarts > self.seen
+        return "the port has gone" if restarted and not self._air else super().ended
+
+    def disconnect(self) -> None:
+        self.seen = self.tool.firmware.restarts
+        super().disconnect()
+
+
+def test_a_port_that_goes_with_a_restart_is_opened_again() -> None:
+    transport = open_sim("", {"speed": "max"})
+    transport._link = Vanishes(transport._link.tool)
+    report = asyncio.run(examine(lambda: transport, Wishes(write=True, reset=True, only=("NX-RST",))))
+    assert not_passed(report) == {}
 
 
 def test_nothing_is_written_and_nothing_restarted_unless_allowed() -> None:
@@ -177,12 +240,35 @@ def test_the_list_needs_no_tool(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_misuse_is_one_line() -> None:
-    with pytest.raises(SelectionError, match=r"no requirement is called NX-STR-0003; did you mean NX-STR-003\?"):
+    with pytest.raises(MisuseError, match=r"no requirement is called NX-STR-0003; did you mean NX-STR-003\?"):
         command(FAST, "--only", "nx-str-0003")
-    with pytest.raises(SelectionError, match="conformance needs the address of a tool"):
+    with pytest.raises(MisuseError, match="conformance needs the address of a tool"):
         command()
-    with pytest.raises(OSError, match="no-such-folder"):
+    with pytest.raises(MisuseError, match=r"--junit no-such-folder/report.xml: there is no folder no-such"):
         command(FAST, "--junit", "no-such-folder/report.xml")
+    with pytest.raises(MisuseError, match=r"--junit \.: cannot be written \(Is a directory\); choose another file"):
+        command(FAST, "--only", "NX-VER-001", "--junit", ".")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--only", "NX-NO"), "conformance needs the address of a tool"),
+        ((FAST, "--only", "NX-NO"), "no requirement is called NX-NO"),
+        (("sim:?defect=none",), "defect=none: there is no such defect"),
+        ((FAST, "--code", "open"), "--code"),
+    ],
+)
+def test_misuse_at_the_command_line_is_one_line_and_status_2(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status: object = main(["conformance", *words])
+    except SystemExit as exit_:  # how argparse ends
+        status = exit_.code
+    out, err = capsys.readouterr()
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
 
 
 @pytest.mark.parametrize(("hangs_up", "said"), [(False, "nothing there answers HELLO"), (True, "the link ended")])
@@ -202,6 +288,31 @@ def test_who_does_not_answer_is_no_tool(hangs_up: bool, said: str) -> None:
             run_conformance(f"tcp:127.0.0.1:{server.getsockname()[1]}")
         thread.join(GUARD_S)
     assert "\n" not in str(refused.value)
+
+
+class Frozen:
+    """A carrier on which time stands still."""
+
+    url, framed = "frozen:", True
+
+    def now_ns(self) -> int:
+        return 0
+
+    async def open(self, sink: ChunkSink) -> None: ...
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+def test_a_carrier_without_ticks_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "GUARD_S", 0.1)
+    with pytest.raises(LinkEndedError, match="frozen:: no sign of life"):
+        asyncio.run(examine(Frozen, Wishes()))
 
 
 def test_a_report_counts_and_names_what_failed() -> None:

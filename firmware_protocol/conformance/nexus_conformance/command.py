@@ -34,7 +34,7 @@ def number(text: str) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nexus_conformance.errors import SelectionError
+    from nexus_conformance.errors import MisuseError
     from nexus_conformance.suite import Wishes, run_conformance, selected
 
     if args.list:
@@ -42,16 +42,20 @@ def _run(args: argparse.Namespace) -> int:
         _say(json.dumps(rows) if args.json else "\n".join(f"{row['id']}  {row['sentence']}" for row in rows))
         return 0
     if args.url is None:
-        raise SelectionError("conformance needs the address of a tool, for example serial:/dev/ttyACM0 or sim:")
+        raise MisuseError("conformance needs the address of a tool, for example serial:/dev/ttyACM0 or sim:")
     wishes = Wishes(write=args.write, reset=args.reset, only=tuple(args.only))
     if args.code is not None:
         wishes = Wishes(wishes.write, wishes.reset, args.code, wishes.only)
-    if args.junit is not None:
-        Path(args.junit).open("a").close()  # a file that cannot be is said before the run, not after it
-    report = run_conformance(args.url, wishes)
-    if args.junit is not None:
-        Path(args.junit).write_text(report.junit(), encoding="utf-8")
-    _say(json.dumps(report.document()) if args.json else "\n".join(report.lines()))
+    junit = None if args.junit is None else Path(args.junit)
+    if junit is not None and not junit.parent.is_dir():  # said before the run, not after it
+        raise MisuseError(f"--junit {junit}: there is no folder {junit.parent}; make it first")
+    report = run_conformance(args.url, wishes, None if args.json else _say)
+    _say(json.dumps(report.document()) if args.json else report.summary())
+    if junit is not None:
+        try:
+            junit.write_text(report.junit(), encoding="utf-8")
+        except OSError as error:
+            raise MisuseError(f"--junit {junit}: cannot be written ({error.strerror}); choose another file") from None
     return 0 if report.passed else 1
 
 

@@ -15,6 +15,17 @@ Every requirement that `nexuslink conformance URL` checks. This page is the outp
 Messages and constants are explained in [reference.md](reference.md). "Needs" names capability bits without which a
 requirement does not apply, and what the person must allow: `--write` writes the tool's own calibration record again
 and clears its error reports, `--reset` restarts the tool.
+
+```
+nexuslink conformance serial:/dev/ttyACM0                    # a check a line: verdict, id, what was seen
+nexuslink conformance serial:/dev/ttyACM0 --write --reset    # everything
+nexuslink conformance tcp:127.0.0.1:4810 --only NX-STR       # what begins with NX-STR
+nexuslink conformance URL --junit report.xml --json          # for CI
+nexuslink conformance sim:?defect=dead-seq                   # a tool that is wrong on purpose
+```
+
+Exit status: 0 all passed, 1 some failed, 2 no run (misuse, no link, nobody answers). The link should lose nothing:
+what is lost on the way is found as a fault of the tool. UNLOCK's code is given with `--code`.
 """
 _NOUNS = {
     "VER": "Versions and identity", "FRM": "Frames", "CTL": "Requests and responses", "DSC": "Description",

@@ -7,8 +7,8 @@ class ConformanceError(ValueError):
     """The suite cannot do what was asked."""
 
 
-class SelectionError(ConformanceError):
-    """No requirement has that id."""
+class MisuseError(ConformanceError):
+    """A word on the command line, or an id, that cannot be."""
 
 
 class LinkEndedError(ConformanceError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from xml.etree import ElementTree
 
 
@@ -17,6 +17,9 @@ class Verdict(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
+_WORDS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.NOT_APPLICABLE: "n/a"}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of the report."""
@@ -25,6 +28,12 @@ class Finding:
     sentence: str
     verdict: Verdict
     evidence: str
+
+    def lines(self) -> Iterator[str]:
+        """For people: a check a line, evidence behind it, the sentence where it failed."""
+        yield f"{_WORDS[self.verdict]:4}  {self.id:10}  {self.evidence}"
+        if self.verdict is Verdict.FAIL:
+            yield f"{'':18}-> {self.sentence}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +58,6 @@ class Report:
     def count(self, verdict: Verdict) -> int:
         """How many checks ended so."""
         return sum(f.verdict is verdict for f in self.findings)
-
-    def lines(self) -> Iterator[str]:
-        """For people: a check a line, evidence behind it, the sentence where it failed."""
-        words = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.NOT_APPLICABLE: "n/a"}
-        yield f"{self.tool} at {self.url}"
-        for finding in self.findings:
-            yield f"{words[finding.verdict]:4}  {finding.id:10}  {finding.evidence}"
-            if finding.verdict is Verdict.FAIL:
-                yield f"{'':18}-> {finding.sentence}"
-        yield self.summary()
 
     def summary(self) -> str:
         """One line."""

@@ -28,7 +28,7 @@ from nexus_conformance.checks import (
     whole,
 )
 from nexus_conformance.checks.facts import capabilities
-from nexus_conformance.errors import LinkEndedError, SelectionError
+from nexus_conformance.errors import LinkEndedError, MisuseError
 from nexus_conformance.host import Host, name_of
 from nexus_conformance.report import Finding, Report, Verdict
 from nexus_conformance.requirement import Consent, Failed, NotApplicable, Requirement
@@ -75,23 +75,27 @@ class Wishes:
         return {Consent.NOTHING: True, Consent.WRITE: self.write, Consent.RESET: self.reset}[consent]
 
 
-def run_conformance(url: str, wishes: Wishes | None = None) -> Report:
+Say = Callable[[str], None]
+"""Gets each line for people as soon as it is known."""
+
+
+def run_conformance(url: str, wishes: Wishes | None = None, say: Say | None = None) -> Report:
     """Run the suite on the tool at an address. Raises `ConformanceError`, or as the transport does: no link, no run."""
-    return asyncio.run(examine(lambda: make_transport(url), wishes or Wishes()))
+    return asyncio.run(examine(lambda: make_transport(url), wishes or Wishes(), say))
 
 
 def selected(only: Iterable[str]) -> tuple[Requirement, ...]:
-    """The requirements with these ids, or whose ids begin so. Raises `SelectionError`."""
+    """The requirements with these ids, or whose ids begin so. Raises `MisuseError`."""
     wanted = [text.upper() for text in only]
     for text in wanted:
         if not any(r.id.startswith(text) for r in REQUIREMENTS):
             close = get_close_matches(text, [r.id for r in REQUIREMENTS], n=1)
             hint = f"did you mean {close[0]}?" if close else "--list says which there are"
-            raise SelectionError(f"no requirement is called {text}; {hint}")
+            raise MisuseError(f"no requirement is called {text}; {hint}")
     return tuple(r for r in REQUIREMENTS if not wanted or r.id.startswith(tuple(wanted)))
 
 
-async def examine(make: Callable[[], Transport], wishes: Wishes) -> Report:
+async def examine(make: Callable[[], Transport], wishes: Wishes, say: Say | None = None) -> Report:
     """Run the suite over the transports that ``make`` gives (one, unless the link goes with a restart)."""
     requirements = selected(wishes.only)
     host = Host(make)
@@ -100,7 +104,13 @@ async def examine(make: Callable[[], Transport], wishes: Wishes) -> Report:
     try:
         await host.open()
         tool = await _introduce(host, url)
-        findings = [await _judge(host, requirement, wishes) for requirement in requirements]
+        if say is not None:
+            say(f"{tool} at {url}")
+        findings = []
+        for requirement in requirements:
+            findings.append(await _judge(host, requirement, wishes))
+            if say is not None:
+                say("\n".join(findings[-1].lines()))
         await host.say_goodbye()
     finally:
         await host.transport.close()

@@ -124,8 +124,10 @@ class NoCheck(Ear):
 class NeverCounts(Ear):
     """bad_frames stays where it is."""
 
-    def _count_damage(self, damage: int) -> None:
-        """Does not."""
+    def receive(self, on_ns: int, data: bytes) -> None:
+        """Does not count."""
+        super().receive(on_ns, data)
+        self.tool.firmware.health.bad_frames = 0
 
 
 def uncobs(piece: bytes) -> bytes | None:

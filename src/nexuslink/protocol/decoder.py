@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -43,7 +44,10 @@ from nexuslink.protocol.threshold import Threshold
 FEW: Final = 8
 """Up to this many messages the per-message path is the faster one (measured)."""
 _DATA_TYPE: Final = int(MessageType.DATA)
+_RESPONSE_TYPE: Final = int(MessageType.RESPONSE)
 _KNOWN_TYPES: Final = frozenset(MessageType) - {MessageType.REQUEST}
+_HEAD: Final = np.dtype(dtypes.DATA_HEADER.descr[:5])
+"""What every framed message has room for, its check included: type to count."""
 MAX_TIME_US: Final = 0x7FFF_FFFF_FFFF_FFFF
 """Device times are int64 here: 292,000 years."""
 Samples = NDArray[Any]
@@ -102,6 +106,12 @@ def _layout(descriptor: StreamDescriptor) -> _Layout | None:
         return None
     offsets = np.rint(np.arange(256) * (1e6 / rate)).astype(np.int64)
     return _Layout(dtype, channels, channels * dtype.itemsize, offsets)
+
+
+@lru_cache(maxsize=256)
+def _table(samples: np.dtype[Any], channels: int, count: int, tail: int) -> np.dtype[np.void]:
+    """A whole DATA message, framing tail included, as one row. Kept: making one takes as long as reading a hundred."""
+    return np.dtype([*dtypes.DATA_HEADER.descr, ("samples", samples, (count, channels)), ("tail", "V", tail)])
 
 
 class Decoder:
@@ -202,7 +212,7 @@ class Decoder:
     def _other(self, whole: bytes, decoded: Decoded) -> None:
         """Responses and stream messages without samples; what is newer than this program is counted and skipped."""
         body = whole[: -self._tail] if self._tail else whole
-        if (response := take_response(body)) is not None:
+        if body[0] == _RESPONSE_TYPE and (response := take_response(body)) is not None:
             self._threshold.answered(response)
             decoded.responses.append(response)
         elif isinstance(message := take_stream(body), StatusMessage):
@@ -223,7 +233,7 @@ class Decoder:
         regular = layout is not None and count and size == DATA_HEADER.size + count * layout.row_bytes + self._tail
         if layout is not None and regular and self._deframer is not None and self._deframer.uniform:
             joined = b"".join(messages)
-            table = np.frombuffer(joined, self._table(layout, count))
+            table = np.frombuffer(joined, _table(layout.dtype, layout.channels, count, self._tail))
             if bool(((table["type"] == _DATA_TYPE) & (table["stream"] == stream) & (table["count"] == count)).all()):
                 forward, lost_at = self._accounting.sequences(table["seq"])
                 if forward:
@@ -236,12 +246,10 @@ class Decoder:
     def _mixed(self, messages: list[bytes], decoded: Decoded) -> None:
         """Messages of several kinds and streams: judged together, merged per stream and length."""
         sizes = np.fromiter(map(len, messages), np.int64, len(messages))
-        octets = np.frombuffer(b"".join(messages), np.uint8)
-        at = np.cumsum(sizes) - sizes
-        kinds = octets[at]
+        heads = np.frombuffer(b"".join([message[: _HEAD.itemsize] for message in messages]), _HEAD)
+        kinds = heads["type"]
         streamed = (kinds >= FIRST_STREAM_TYPE) & (kinds < FIRST_VENDOR_TYPE)
-        seq = octets[at + 2] | octets[at + 3].astype(np.uint16) << 8
-        forward, lost_at = self._accounting.sequences(seq[streamed])
+        forward, lost_at = self._accounting.sequences(heads["seq"][streamed])
         if not forward:
             self._each(messages, decoded)
             return
@@ -249,10 +257,10 @@ class Decoder:
         for place in np.flatnonzero(~data).tolist():
             self._other(messages[place], decoded)
         short = data & (sizes < DATA_HEADER.size + self._tail)
-        self.counts.malformed += int(short.sum())
-        data &= ~short
-        streams, counts = octets[at + 4], octets[at + 5].astype(np.int64)
-        among_streamed = np.cumsum(streamed) - 1
+        if short.any():
+            self.counts.malformed += int(short.sum())
+            data &= ~short
+        streams, counts = heads["stream"], heads["count"].astype(np.int64)
         for stream in dict.fromkeys(streams[data].tolist()):  # in order of arrival
             mine = data & (streams == stream)
             layout = self._layouts.get(stream)
@@ -262,19 +270,18 @@ class Decoder:
             whole = mine & (counts > 0) & (sizes == DATA_HEADER.size + counts * layout.row_bytes + self._tail)
             self.counts.malformed += int(mine.sum() - whole.sum())
             places = np.flatnonzero(whole)
-            for same in np.split(places, np.flatnonzero(np.diff(counts[places])) + 1):
-                if not len(same):
-                    continue
+            if not len(places):
+                continue
+            edges = (np.flatnonzero(np.diff(counts[places])) + 1).tolist()
+            for begin, end in zip([0, *edges], [*edges, len(places)], strict=True):
+                same = places[begin:end]
                 count = int(counts[same[0]])
-                table = np.frombuffer(b"".join([messages[n] for n in same.tolist()]), self._table(layout, count))
-                lost = None if lost_at is None else lost_at[among_streamed[same]]
+                table = np.frombuffer(
+                    b"".join([messages[n] for n in same.tolist()]),
+                    _table(layout.dtype, layout.channels, count, self._tail),
+                )
+                lost = None if lost_at is None else lost_at[(np.cumsum(streamed) - 1)[same]]
                 self._merge(table, stream, layout, count, lost, decoded)
-
-    def _table(self, layout: _Layout, count: int) -> np.dtype[np.void]:
-        """A whole DATA message, framing tail included, as one row."""
-        return np.dtype([
-            *dtypes.DATA_HEADER.descr, ("samples", layout.dtype, (count, layout.channels)), ("tail", "V", self._tail),
-        ])  # fmt: skip
 
     def _merge(
         self, table: NDArray[np.void], stream: int, layout: _Layout, count: int,

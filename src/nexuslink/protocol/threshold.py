@@ -45,12 +45,10 @@ class Threshold:
         """Stream messages that are still to be judged; 0: none, and nobody needs to ask."""
         self._not_before_us = 0
         self._session = 0
-        self._begun = False
 
     def begin(self) -> None:
-        """A START was sent. Before the first one of a link nothing can have been on the way."""
-        self.open = JUDGED if self._begun else 0
-        self._begun = True
+        """A START was sent. Before the first answered one of a link nothing can have been on the way."""
+        self.open = JUDGED if self._not_before_us else 0
 
     def answered(self, response: Response) -> None:
         """A response came, of whatever request."""

@@ -12,7 +12,6 @@
 #include "physics.h"
 
 #define CLOCK_MHZ 25u
-#define TICK_US 1000u
 #define WATCHDOG_US 500000u /* To the bark; as long again to the bite. */
 #define RX_ROOM 2048u       /* A power of two. */
 #define DRAIN_MAX_US 200000u
@@ -189,7 +188,7 @@ static void set_up(void)
     UART_BAUDDIV = 27u; /* 921,600 baud: said for a real board, not modelled by QEMU. */
     UART_CTRL = 1u | 2u | 8u;
     NVIC_ISER = 1u;
-    SYST_RVR = CLOCK_MHZ * TICK_US - 1u;
+    SYST_RVR = CLOCK_MHZ * shared->tick_us - 1u;
     SYST_CVR = 0;
     SYST_CSR = 7u;
     WDOG_LOAD = CLOCK_MHZ * WATCHDOG_US;
@@ -211,7 +210,7 @@ void nx_main(void)
     for (;;) {
         uint32_t wait_us = nx_app_poll(&app);
         drain();
-        nx_physics_show(&app, rx.lost);
+        nx_physics_show(&app, rx.lost, connection);
         while (shared->hang != 0) {
             /* The program hangs, as asked: the watchdog ends this. */
         }

@@ -31,7 +31,8 @@
 #define READ_SIZE 4096u
 #define PTY_LOOK_US 20000u   /* How often a pseudo-terminal without a host is looked at. */
 #define SLEEP_MIN_US 100u
-#define WATCHDOG_S 2         /* Of the processor's own time without a sign of life. */
+#define SEND_BUFFER 8192     /* Bytes that the system keeps for a host that does not read: about half a second. */
+#define WATCHDOG_S 1         /* Of the processor's own time without a sign of life. */
 
 static struct {
     volatile struct nx_physics *shared;
@@ -83,12 +84,14 @@ static bool connected(void)
 static void accept_host(void)
 {
     int one = 1;
+    int room = SEND_BUFFER;
     int fd = accept(board.listening, NULL, NULL);
     if (fd < 0) {
         return;
     }
     (void)fcntl(fd, F_SETFL, O_NONBLOCK);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     board.host = fd;
     board.connection++;
 }
@@ -241,7 +244,7 @@ static void run(pid_t parent)
     while (getppid() == parent) {
         uint32_t wait_us = nx_app_poll(&app);
         drain();
-        nx_physics_show(&app, 0);
+        nx_physics_show(&app, 0, board.connection);
         while (board.shared->hang != 0) {
             /* The program hangs, as asked: the watchdog ends this. */
         }
