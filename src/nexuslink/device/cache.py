@@ -9,18 +9,14 @@ Memory is bounded, and so is the folder.
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from zlib import crc32
-
-import platformdirs
 
 from nexuslink.protocol.description import ToolDescription, description_crc
 from nexuslink.protocol.messages import CALIBRATION_MAX, HelloResponse
@@ -53,6 +49,8 @@ class Known:
 
 def usual_folder() -> Path | None:
     """NEXUSLINK_CACHE, or the user's cache folder; ``None`` where it is switched off."""
+    import platformdirs
+
     named = os.environ.get(SWITCH)
     if named == "off":
         return None
@@ -130,19 +128,19 @@ class ToolCache:
 
 
 def _path(folder: Path, serial_number: str) -> Path:
-    """A serial number comes from the wire: its hash is a file name everywhere."""
-    return folder / (sha256(serial_number.encode(errors="replace")).hexdigest()[:24] + SUFFIX)
+    """A serial number comes from the wire: its bytes in hexadecimal are a file name everywhere."""
+    return folder / ("tool-" + serial_number.encode(errors="replace").hex() + SUFFIX)
 
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all, whoever reads or writes it at the same time."""
-    handle, name = tempfile.mkstemp(SUFFIX, dir=path.parent)  # left behind by a crash, it is thrown out in its turn
+    # Left behind by a crash, it is thrown out in its turn like any entry.
+    aside = path.with_name(f"{path.stem}-{os.getpid()}-{threading.get_ident()}{SUFFIX}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
+        aside.write_bytes(data)
+        aside.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
 
 
