@@ -118,9 +118,9 @@ def test_after_stop_nothing_is_missing_in_the_counts(drop: float) -> None:
                 assert totals.streaming and totals.totals.session == session
                 assert not nexus.decoder.link.settled, "the rest is on its way"
                 await nexus.stop()
-                made = (await nexus.totals()).totals
                 link = nexus.decoder.link
                 assert link.settled
+                made = (await nexus.totals()).totals
                 assert link.received + link.lost + link.overrun == made.sent + made.dropped
                 for stream, counts in link.streams.items():
                     assert counts.received + counts.lost + counts.overrun == made.samples[stream]

@@ -136,6 +136,29 @@ def test_the_truth_is_never_outside(seed: int, skew: float, there_ns: float, bac
     assert abs(fit.skew - skew) <= fit.skew_uncertainty
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_uncertainty_is_that_of_all_lines_that_are_possible(seed: int) -> None:
+    """Against a grid of offsets and skews: no line that obeys every exchange is outside, some come near."""
+    rng, clock, rows = random.Random(seed), DeviceClock(), []
+    for k in range(10):
+        t1, t2 = k * 10**9, 10**9 + k * 10**6 + rng.randrange(2000)
+        rows.append((t1, t2, t2, t1 + 2_000_000 + rng.randrange(4_000_000)))
+        assert clock.add(*rows[-1])
+    fit = clock.fit
+    assert fit is not None
+    offset_ns, skew = np.meshgrid(np.linspace(-6e6, 6e6, 601), np.linspace(-MAX_SKEW, MAX_SKEW, 401))
+    possible = np.ones(offset_ns.shape, bool)
+    for t1, t2, t3, t4 in rows:
+        for host, device, side in ((t1, t2, 1), (t4, t3, -1)):
+            line = fit.origin_host_ns + offset_ns + (device - fit.origin_us) * 1000.0 * (1.0 + skew)
+            possible &= side * (line - host) >= -1000.0
+    assert possible.sum() > 100
+    for t_us in (fit.origin_us - 20_000_000, fit.origin_us - 5_000_000, fit.origin_us, fit.origin_us + 30_000_000):
+        along_ns = (t_us - fit.origin_us) * 1000.0
+        apart = np.abs(offset_ns + along_ns * (skew - fit.skew))[possible].max()
+        assert apart <= fit.uncertainty_ns_at(t_us) <= 1.1 * apart + 20_000
+
+
 def test_a_crystal_that_warms_stays_inside() -> None:
     """The skew drifts by 20 ppb a second over the whole window, on a link without any jitter."""
     clock = DeviceClock()
