@@ -150,11 +150,6 @@ def sample_size(descriptor: StreamDescriptor) -> int:
     return SAMPLE_SIZE[SampleType(descriptor.sample_type)] * channels if known else 0
 
 
-def sample_time_us(start_us: int, index: int, rate_hz: float) -> int:
-    """When a sample is due: start_us + round(index * 1e6 / rate_hz)."""
-    return start_us + round(index * 1e6 / rate_hz)
-
-
 async def begin(host: Host, mask: int = ALL) -> Session:
     """START; raises `Failed` where it is refused."""
     first = len(host.heard)

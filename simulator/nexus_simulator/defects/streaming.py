@@ -220,11 +220,11 @@ class OwnTimes(Defective):
 
     def shift(self, number: int) -> int:
         """Microseconds."""
-        return 700
+        return 5_000
 
     def leave(self, message: bytes) -> Iterable[bytes]:
-        """DATA at another time."""
-        if message[0] not in DATA:
+        """DATA of all streams but the first at another time."""
+        if message[0] not in DATA or not message[4]:
             return (message,)
         self.batches += 1
         return (with_data(message, t_us=self.shift(self.batches)),)

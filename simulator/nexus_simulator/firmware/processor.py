@@ -146,7 +146,8 @@ class Firmware:
         if request is None or len(self._requests) + len(self._answers) >= ANSWERS_MAX:
             self.ignored_requests += 1
             return
-        if any(p.request.request_id == request.request_id for p in self._requests):
+        known = (request.request_id, request.opcode)
+        if any((p.request.request_id, p.request.opcode) == known for p in self._requests):
             self.ignored_requests += 1  # a retry of what is under way: one answer will do
             return
         if len(self._requests) >= MAX_PENDING:

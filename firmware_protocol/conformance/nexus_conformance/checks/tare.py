@@ -10,7 +10,7 @@ import numpy as np
 from nexus_conformance.checks.facts import force_stream
 from nexus_conformance.host import Host
 from nexus_conformance.requirement import NotApplicable, Requirement, need
-from nexus_conformance.session import begin, end, run_for, sample_time_us
+from nexus_conformance.session import begin, end, run_for
 from nexuslink.protocol.dtypes import SAMPLES
 from nexuslink.protocol.messages import Capability, Opcode, Status, TareRequest, TareResponse
 
@@ -35,12 +35,14 @@ async def _mean(host: Host) -> str:
     channels = sum(group.channels for group in force.groups)
     kind = SAMPLES[force.sample_type]
     rows: dict[int, list[int]] = {}
+    times: dict[int, float] = {}
     for batch in session.of(force.stream):
         whole = len(batch.samples) // (kind.itemsize * channels)
         numbers = np.frombuffer(batch.samples, kind, whole * channels).reshape(whole, channels)
         rows |= {batch.first_index + n: row for n, row in enumerate(numbers.tolist())}
+        times |= {batch.first_index + n: batch.t0_us + n * 1e6 / force.rate_hz for n in range(whole)}
     # The window ends at t_us; whether a sample of that very microsecond is in it is left open.
-    early = [n for n in rows if sample_time_us(session.start.t_us, n, force.rate_hz) <= tare.t_us]
+    early = [n for n, t_us in times.items() if round(t_us) <= tare.t_us]
     upto = max(early, default=-1) + 1
     means = []
     for last in (upto, upto - 1):
