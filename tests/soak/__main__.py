@@ -6,13 +6,15 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 
-from .host import Outcome, soak
+from .host import Outcome, heed_no_interrupt, soak
 
 SHOWN = 10
 """Problems of one seed that are printed."""
@@ -83,12 +85,25 @@ def main(argv: list[str] | None = None) -> int:
     outcomes: list[Outcome] = []
     # A process to a seed, and never a second one in it: memory is judged.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.workers, mp_context=context, max_tasks_per_child=1) as pool:
-        for done in as_completed([pool.submit(soak, seed, args.minutes) for seed in args.seeds]):
-            outcomes.append(done.result())
-            _say(line_of(outcomes[-1]))
-            for problem in outcomes[-1].problems[:SHOWN]:
-                _say(f"  {problem}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ProcessPoolExecutor(args.workers, context, heed_no_interrupt, max_tasks_per_child=1) as pool:
+        try:
+            for done in as_completed([pool.submit(soak, seed, args.minutes) for seed in args.seeds]):
+                outcomes.append(done.result())
+                _say(line_of(outcomes[-1]))
+                for problem in outcomes[-1].problems[:SHOWN]:
+                    _say(f"  {problem}")
+        except BrokenProcessPool:
+            done_seeds = {outcome.seed for outcome in outcomes}
+            left = [str(seed) for seed in args.seeds if seed not in done_seeds]
+            _say(f"a process was killed from outside (memory?); not done: {','.join(left)}")
+            return 1
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+            _say(f"interrupted; {len(outcomes)} seeds were done")
+            return 130
     outcomes.sort(key=lambda outcome: outcome.seed)
     bad = [outcome.seed for outcome in outcomes if outcome.problems]
     struck: Counter[str] = Counter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,3 +264,8 @@ def soak(seed: int, minutes: float, faults: dict[str, str] | None = None) -> Out
         raised.append(f"raised: {type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})")
     running.outcome.problems += raised
     return running.outcome
+
+
+def heed_no_interrupt() -> None:
+    """For a worker process: an interrupt from the keyboard reaches every process; only the parent heeds it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
