@@ -31,7 +31,7 @@ READ_SIZE = 65536
 
 
 def refuse(firmware: str, options: Options, given: Mapping[str, str]) -> None:
-    """Raise ValueError, one line, for what this firmware cannot do. ``given``: what was asked for, as it was written."""
+    """Raise ValueError, one line, for what this firmware cannot do. ``given``: what was asked for, as written."""
     for name, text in given.items():
         if name not in PARAMETERS_OF_BOARDS:
             option = "--" + name.replace("_", "-")

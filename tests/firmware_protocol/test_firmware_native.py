@@ -265,6 +265,30 @@ def test_what_is_no_request_is_counted_and_the_next_is_answered(board: NativeBoa
     host.until(lambda: host.stream_messages[20:], "a second of stream")
 
 
+def test_whole_frames_of_nonsense_do_no_harm(host: FirmwareHost) -> None:
+    """Past the check: any bytes as messages, any payload for every opcode, streaming or not, under the sanitizers."""
+    rng = random.Random(2)
+    host.hello()
+    for round_ in range(12):
+        batch = bytearray()
+        for _ in range(60):
+            n = rng.choice((4, 7, 8, 9, 12, rng.randrange(4, MAX_MESSAGE + 1), MAX_MESSAGE))
+            message = bytearray(rng.randbytes(n))
+            message[0] = rng.choice((1, 1, 1, 1, message[0]))
+            if n > 7:
+                message[6] = rng.choice((rng.randrange(1, 0x13), message[6]))  # anything but RESET
+            if n < 7 or message[6] != Opcode.RESET:
+                batch += frame(bytes(message))
+        host.write(bytes(batch))
+        while host.read(0.05) and round_ % 4 == 0:
+            pass
+        if round_ % 4 == 0:
+            host.start(rng.choice((1, 2, 3)))
+        host.messages.clear()
+    host.until(lambda: host.hello().status == Status.OK, "an answer that is not BUSY")
+    assert host.hello().status == Status.OK
+
+
 def test_burst_of_requests_is_bounded(host: FirmwareHost) -> None:
     """Each request of a burst is answered once: carried out or BUSY."""
     host.hello()
