@@ -178,7 +178,7 @@ class Board:
     def _begin(self) -> None:
         """The board runs and has its file."""
         self.physics.path.unlink()
-        self.physics.start()
+        self.physics.start(START_S)
 
     def _failed(self, process: subprocess.Popen[bytes], what: str) -> EmulatorError:
         process.kill()

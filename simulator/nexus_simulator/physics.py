@@ -132,11 +132,13 @@ class Physics:
         self._hung_up_session = 0
         self._describe(fast)
         self._stop = threading.Event()
+        self._ahead = threading.Event()
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
 
-    def start(self) -> None:
-        """Begin to keep the samples ahead."""
+    def start(self, limit_s: float) -> None:
+        """Begin to keep the samples ahead; returns when they are, or after ``limit_s`` seconds."""
         self._thread.start()
+        self._ahead.wait(limit_s)
 
     def close(self) -> None:
         """End the thread and remove the file."""
@@ -255,4 +257,6 @@ class Physics:
     def _run(self) -> None:
         while not self._stop.is_set():
             if not self.step():
+                if self._take is not None:
+                    self._ahead.set()
                 self._stop.wait(PAUSE_S)

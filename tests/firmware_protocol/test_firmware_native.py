@@ -46,6 +46,7 @@ from nexuslink.protocol.messages import (
     StartRequest,
     StartResponse,
     Status,
+    StatusMessage,
     StopRequest,
     TotalsResponse,
     UnlockRequest,
@@ -125,7 +126,7 @@ def test_stream_has_no_gap(carrier: str) -> None:
         FirmwareHost.connect(board.address) as host,
     ):
         start_us = host.start()
-        for_a_while(host, 1.5)
+        host.until(lambda: len(host.said(StatusMessage)) == 2, "the second STATUS")
         stopped = host.stop()
         assert host.messages[-1][0] == 2
         for_a_while(host, 0.1)
@@ -139,7 +140,7 @@ def test_stream_has_no_gap(carrier: str) -> None:
             for first, t0_us, rows in data:
                 assert (first, t0_us) == (at, start_us + 1000 * at)
                 at += len(rows)
-            assert at == stopped.totals.samples[stream] >= 1400
+            assert at == stopped.totals.samples[stream] >= 1000
             assert at == -(-(stopped.t_us - start_us) // 1000)
         assert int(board.physics.shared["stop_reason"]) == 1
 
@@ -280,12 +281,10 @@ def test_whole_frames_of_nonsense_do_no_harm(host: FirmwareHost) -> None:
             if n < 7 or message[6] != Opcode.RESET:
                 batch += frame(bytes(message))
         host.write(bytes(batch))
-        while host.read(0.05) and round_ % 4 == 0:
-            pass
-        if round_ % 4 == 0:
+        host.until(lambda: host.hello().status == Status.OK, "an answer that is not BUSY")
+        if round_ % 3 == 0:
             host.start(rng.choice((1, 2, 3)))
         host.messages.clear()
-    host.until(lambda: host.hello().status == Status.OK, "an answer that is not BUSY")
     assert host.hello().status == Status.OK
 
 
