@@ -480,7 +480,7 @@ def test_silent_sensor_is_reported_and_the_other_goes_on(board: NativeBoard, hos
     host.until(lambda: host.data(1, "<i2", 6), "samples of both")
     shared = board.physics.shared
     shared["ended_index"][:] = (0xFFFFFFFF, int(shared["consumed"][1]), 0, 0)
-    shared["ended_session"] = 1
+    shared["ended_plan"] = int(shared["plan"]["generation"])
     # Samples that were made before must not be there either.
     board.physics._made[1] = 1 << 30
     board.physics._slots[1]["check"] = 0
