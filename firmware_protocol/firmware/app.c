@@ -157,7 +157,8 @@ uint32_t nx_app_poll(struct nx_app *app)
     }
     send_answers(app);
     if (app->answer_count == 0) {
-        nx_session_depart(app);
+        nx_queue_depart(app);
+        nx_session_finish(app);
         send_answers(app);
     }
     if (app->restarting && app->answer_count == 0) {

@@ -171,15 +171,20 @@ uint8_t nx_calibration_unlock(struct nx_app *app, uint32_t code);
 uint8_t nx_calibration_write(struct nx_app *app, const struct nx_calibration_write_request *piece);
 uint8_t nx_calibration_commit(struct nx_app *app, const struct nx_calibration_commit_request *wanted);
 
-/* app_session.c: samples to batches, batches to the queue, the queue to the link. */
+/* app_queue.c: what waits for the link. */
+bool nx_queue_put(struct nx_app *app, const uint8_t *message, size_t size);
+void nx_queue_depart(struct nx_app *app);
+
+/* app_session.c: samples to batches. */
 uint32_t nx_session_begin(struct nx_app *app, uint32_t stream_mask);
 void nx_session_prepare(struct nx_app *app);
 void nx_session_advance(struct nx_app *app);
 void nx_session_stop(struct nx_app *app, const struct nx_request_header *request);
 void nx_session_abandon(struct nx_app *app);
-void nx_session_depart(struct nx_app *app);
+void nx_session_finish(struct nx_app *app);
 uint16_t nx_session_tare(const struct nx_app *app, uint32_t window_us, int32_t mean[2]);
-bool nx_session_enqueue(struct nx_app *app, const uint8_t *message, size_t size);
+uint8_t nx_session_capacity(const struct nx_app *app, const struct nx_source *source);
+uint64_t nx_session_time_of(uint64_t index, double period_us);
 uint64_t nx_session_due_us(const struct nx_app *app);
 
 /* app_health.c: what went wrong, what happened, and who wants to hear it. */

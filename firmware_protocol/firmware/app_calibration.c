@@ -13,10 +13,20 @@ static bool whole(const uint8_t *bytes, size_t size, struct nx_calibration_recor
            && record->crc32 == nx_crc32(0, bytes + CHECKED_FROM, size - CHECKED_FROM);
 }
 
+/* Two names in fixed fields, zero padded. */
+static bool same_name(const char *a, const char *b, size_t room)
+{
+    size_t i = 0;
+    while (i < room && a[i] == b[i] && a[i] != '\0') {
+        i++;
+    }
+    return i == room || a[i] == b[i];
+}
+
 static bool usable(const struct nx_app *app, const struct nx_calibration_record *record)
 {
     return nx_valid_calibration_record(record) && record->calibration_id != 0
-           && strncmp(record->serial_number, app->tool->serial_number, sizeof record->serial_number) == 0;
+           && same_name(record->serial_number, app->tool->serial_number, sizeof record->serial_number);
 }
 
 /* The record in use is another one: streams that name one name this. */

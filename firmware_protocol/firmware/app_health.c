@@ -16,7 +16,7 @@ static void say(struct nx_app *app, uint8_t type, uint8_t *bytes, size_t size)
     struct nx_message_header header = stream_header(type);
     if (size != 0 && app->session.open && !app->session.stop_cut) {
         (void)nx_put_message_header(&header, bytes, NX_MESSAGE_HEADER_SIZE);
-        (void)nx_session_enqueue(app, bytes, NX_MESSAGE_HEADER_SIZE + size);
+        (void)nx_queue_put(app, bytes, NX_MESSAGE_HEADER_SIZE + size);
     }
 }
 

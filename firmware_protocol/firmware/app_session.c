@@ -1,6 +1,5 @@
-/* One streaming session: samples to batches, batches to a bounded queue, the queue to the link. A sequence number is
- * given when a message leaves, so a message that finds the queue full shows in first_index and not in seq. Must never
- * know: what a sample means, or when the link has room. */
+/* One streaming session: when which samples are taken and become messages. Must never know: what a sample means, or when
+ * messages leave (app_queue.c). */
 #include <string.h>
 
 #include "app.h"
@@ -16,7 +15,7 @@ static uint64_t count_before(uint64_t elapsed_us, double period_us)
 }
 
 /* Microseconds from START to a sample, rounded to the nearest, halves to even. */
-static uint64_t time_of(uint64_t index, double period_us)
+uint64_t nx_session_time_of(uint64_t index, double period_us)
 {
     double exact = (double)index * period_us;
     uint64_t below = (uint64_t)exact;
@@ -24,7 +23,7 @@ static uint64_t time_of(uint64_t index, double period_us)
     return rest > 0.5 || (rest >= 0.5 && (below & 1u) != 0) ? below + 1u : below;
 }
 
-static uint8_t capacity(const struct nx_app *app, const struct nx_source *source)
+uint8_t nx_session_capacity(const struct nx_app *app, const struct nx_source *source)
 {
     uint32_t room = app->link.max_message > NX_DATA_HEADER_SIZE ? app->link.max_message - NX_DATA_HEADER_SIZE : 0;
     uint32_t samples = room / source->width;
@@ -93,7 +92,7 @@ uint32_t nx_session_begin(struct nx_app *app, uint32_t stream_mask)
         struct nx_source *source = &session->sources[stream];
         open_source(app, stream, active);
         if (active) {
-            uint32_t full_us = (uint32_t)((double)capacity(app, source) * 1e6 / app->streams[stream].rate_hz);
+            uint32_t full_us = (uint32_t)((double)nx_session_capacity(app, source) * 1e6 / app->streams[stream].rate_hz);
             session->period_us = full_us < session->period_us ? full_us : session->period_us;
             streams++;
         }
@@ -104,23 +103,6 @@ uint32_t nx_session_begin(struct nx_app *app, uint32_t stream_mask)
     return number;
 }
 
-bool nx_session_enqueue(struct nx_app *app, const uint8_t *message, size_t size)
-{
-    struct nx_session *session = &app->session;
-    struct nx_message *slot = &session->queue[(session->queue_first + session->queue_count) % NX_QUEUE_MAX];
-    if (session->queue_count == NX_QUEUE_MAX || size > sizeof slot->bytes) {
-        app->retained->totals.dropped++;
-        return false;
-    }
-    memcpy(slot->bytes, message, size);
-    slot->size = (uint8_t)size;
-    session->queue_count++;
-    if (session->queue_count > session->high_water) {
-        session->high_water = session->queue_count;
-    }
-    return true;
-}
-
 /* The batch becomes a message. */
 static void flush(struct nx_app *app, uint8_t stream)
 {
@@ -128,7 +110,7 @@ static void flush(struct nx_app *app, uint8_t stream)
     struct nx_source *source = &session->sources[stream];
     uint8_t message[NX_MAX_MESSAGE];
     struct nx_data_header header = {NX_MESSAGE_TYPE_DATA, 0, 0, stream, source->count, (uint32_t)source->first,
-                                    session->start_us + time_of(source->first, source->period_us)};
+                                    session->start_us + nx_session_time_of(source->first, source->period_us)};
     size_t size = (size_t)source->count * source->width;
     if (source->count == 0) {
         return;
@@ -137,7 +119,7 @@ static void flush(struct nx_app *app, uint8_t stream)
     memcpy(message + NX_DATA_HEADER_SIZE, source->batch, size);
     app->retained->totals.samples[stream] += source->count;
     source->count = 0;
-    if (!nx_session_enqueue(app, message, NX_DATA_HEADER_SIZE + size)) {
+    if (!nx_queue_put(app, message, NX_DATA_HEADER_SIZE + size)) {
         session->overflow = true;
     }
 }
@@ -146,7 +128,7 @@ static void append(struct nx_app *app, uint8_t stream, const int32_t *counts)
 {
     struct nx_source *source = &app->session.sources[stream];
     size_t at;
-    if (source->count >= capacity(app, source)) {
+    if (source->count >= nx_session_capacity(app, source)) {
         flush(app, stream);
     }
     if (source->count == 0) {
@@ -186,7 +168,7 @@ static void collect(struct nx_app *app, uint8_t stream, uint64_t until_us)
     uint64_t worst_us = 0;
     while (source->next < wanted) {
         int32_t counts[NX_CHANNELS_MAX] = {0};
-        uint64_t due_us = session->start_us + time_of(source->next, source->period_us);
+        uint64_t due_us = session->start_us + nx_session_time_of(source->next, source->period_us);
         uint64_t delay_us = app->now_us - due_us;
         if (!nx_hal_sample(stream, source->next, counts)) {
             source->missing_us = source->missing ? source->missing_us : app->now_us;
@@ -284,82 +266,10 @@ void nx_session_abandon(struct nx_app *app)
     }
 }
 
-static uint64_t whole_index(const struct nx_source *source, uint32_t first_index)
-{
-    return source->next - (uint32_t)((uint32_t)source->next - first_index);
-}
-
-/* A batch made for a larger link: the part that it takes now, and what stays in the queue. Returns the part's bytes. */
-static size_t split(const struct nx_app *app, struct nx_message *item, uint8_t *part)
-{
-    struct nx_data_header header;
-    const struct nx_source *source;
-    uint8_t count;
-    size_t size;
-    (void)nx_get_data_header(&header, item->bytes, item->size);
-    source = &app->session.sources[header.stream];
-    count = capacity(app, source);
-    size = (size_t)count * source->width;
-    memcpy(part, item->bytes, NX_DATA_HEADER_SIZE + size);
-    part[5] = count;
-    return NX_DATA_HEADER_SIZE + size;
-}
-
-/* The part of a split batch has left: the rest keeps its place. */
-static void keep_rest(const struct nx_app *app, struct nx_message *item, size_t part)
-{
-    const struct nx_session *session = &app->session;
-    struct nx_data_header header;
-    const struct nx_source *source;
-    uint8_t count;
-    (void)nx_get_data_header(&header, item->bytes, item->size);
-    source = &session->sources[header.stream];
-    count = (uint8_t)((part - NX_DATA_HEADER_SIZE) / source->width);
-    header.count = (uint8_t)(header.count - count);
-    header.first_index += count;
-    header.t0_us = session->start_us + time_of(whole_index(source, header.first_index), source->period_us);
-    memmove(item->bytes + NX_DATA_HEADER_SIZE, item->bytes + part, item->size - part);
-    item->size = (uint8_t)(item->size - (part - NX_DATA_HEADER_SIZE));
-    (void)nx_put_data_header(&header, item->bytes, NX_DATA_HEADER_SIZE);
-}
-
-static bool number_and_send(struct nx_app *app, uint8_t *message, size_t size)
-{
-    struct nx_message_header header;
-    (void)nx_get_message_header(&header, message, size);
-    header.seq = (uint16_t)app->retained->totals.sent;
-    (void)nx_put_message_header(&header, message, size);
-    if (!nx_hal_send(message, size)) {
-        return false;
-    }
-    app->retained->totals.sent++;
-    return true;
-}
-
-void nx_session_depart(struct nx_app *app)
+void nx_session_finish(struct nx_app *app)
 {
     struct nx_session *session = &app->session;
-    uint8_t part[NX_MAX_MESSAGE];
-    while (session->open && session->queue_count != 0) {
-        struct nx_message *item = &session->queue[session->queue_first];
-        size_t size = item->size;
-        uint8_t *message = item->bytes;
-        if (size > app->link.max_message && item->bytes[0] == NX_MESSAGE_TYPE_DATA && item->bytes[5] > 1u) {
-            size = split(app, item, part);
-            message = part;
-        }
-        if (size > app->link.max_message) {
-            app->retained->totals.dropped++; /* Nothing that this link carries. */
-        } else if (!number_and_send(app, message, size)) {
-            return;
-        } else if (message == part) {
-            keep_rest(app, item, size);
-            continue;
-        }
-        session->queue_first = (uint16_t)((session->queue_first + 1u) % NX_QUEUE_MAX);
-        session->queue_count--;
-    }
-    if (session->open && session->stop_cut) {
+    if (session->open && session->stop_cut && session->queue_count == 0) {
         struct nx_stop_response stopped = {session->stop_us, app->retained->totals};
         uint8_t payload[NX_STOP_RESPONSE_SIZE];
         close_session(app);
@@ -409,7 +319,7 @@ uint64_t nx_session_due_us(const struct nx_app *app)
     }
     for (uint8_t stream = 0; stream < app->tool->stream_count; stream++) {
         const struct nx_source *source = &session->sources[stream];
-        uint64_t at_us = session->start_us + time_of(source->next, source->period_us) + 1u;
+        uint64_t at_us = session->start_us + nx_session_time_of(source->next, source->period_us) + 1u;
         due_us = !source->missing && at_us < due_us ? at_us : due_us;
     }
     return due_us;

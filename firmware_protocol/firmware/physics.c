@@ -11,7 +11,7 @@
 
 static struct {
     volatile struct nx_physics *shared;
-    uint32_t session;
+    uint32_t generation; /* Of the plan that samples must be made for. */
     uint32_t touches;
     uint64_t begins_us; /* What the clock shows at this start. */
     uint64_t held_us;  /* Until now the clock stood still for so long. */
@@ -23,9 +23,9 @@ static struct {
     bool given_up; /* It has stood long enough for that sample. */
 } bench;
 
-uint32_t nx_physics_check(uint32_t session, const struct nx_physics_slot *slot)
+uint32_t nx_physics_check(uint32_t generation, const struct nx_physics_slot *slot)
 {
-    uint32_t check = session * 0x9E3779B1u + slot->index * 0x85EBCA77u + 0xC2B2AE3Du;
+    uint32_t check = generation * 0x9E3779B1u + slot->index * 0x85EBCA77u + 0xC2B2AE3Du;
     for (uint32_t channel = 0; channel < NX_PHYSICS_CHANNELS; channel++) {
         check += (uint32_t)slot->counts[channel] * (0x27D4EB2Fu + 2u * channel);
     }
@@ -117,12 +117,12 @@ static bool take_slot(uint8_t stream, uint64_t index, struct nx_physics_slot *sl
         slot->counts[channel] = from->counts[channel];
     }
     slot->check = from->check;
-    return slot->index == (uint32_t)index && slot->check == nx_physics_check(bench.session, slot);
+    return slot->index == (uint32_t)index && slot->check == nx_physics_check(bench.generation, slot);
 }
 
 static bool ended(uint8_t stream, uint64_t index)
 {
-    return bench.shared->ended_session == bench.session && index >= bench.shared->ended_index[stream];
+    return bench.shared->ended_plan == bench.generation && index >= bench.shared->ended_index[stream];
 }
 
 uint64_t nx_physics_clock(uint64_t timer_us)
@@ -182,8 +182,8 @@ static void prepare(const struct nx_plan *wanted)
     }
     copy_out((volatile uint8_t *)plan, bytes, sizeof bytes);
     plan->check = nx_crc32(0, bytes, sizeof bytes);
-    plan->generation++;
-    bench.session = wanted->session;
+    bench.generation = plan->generation + 1u;
+    plan->generation = bench.generation;
 }
 
 static bool load(struct nx_kept *kept)

@@ -1,8 +1,8 @@
 /* The bench behind an emulated tool: one block of memory that the simulator (nexus_simulator/physics.py) and a board
  * share. The simulator says what the sensors read, the board says what it did. Must never know: messages.
  *
- * No barrier is needed for the samples: a slot carries its own number and a check over itself, the session and the
- * counts, so a slot that is old, half written or seen out of order is simply not there yet. Everything else that is
+ * No barrier is needed for the samples: a slot carries its own number and a check over itself and over the plan that
+ * it was made for, so a slot that is old, half written or seen out of order is simply not there yet. Everything else that is
  * written while the tool runs is one aligned 32-bit word, or carries a check too. All little-endian. */
 #ifndef NX_PHYSICS_H
 #define NX_PHYSICS_H
@@ -24,7 +24,7 @@
 struct nx_physics_slot {
     uint32_t index; /* Number of the sample since START, modulo 2^32. */
     int32_t counts[NX_PHYSICS_CHANNELS];
-    uint32_t check; /* nx_physics_check(session, slot) */
+    uint32_t check; /* nx_physics_check(generation of the plan, slot) */
 };
 
 /* One range that CONFIGURE may choose. */
@@ -77,7 +77,7 @@ struct nx_physics {
     uint32_t interval_us;
     uint32_t battery_percent;
     int32_t temperature_cdeg;
-    uint32_t ended_session;    /* This session's samples come to an end ... */
+    uint32_t ended_plan;       /* The samples made for the plan of this generation come to an end ... */
     uint32_t ended_index[NX_PHYSICS_STREAMS]; /* ... before these numbers. */
     uint32_t hang_up;          /* One more: the tool ends the connection. */
     uint32_t hang;             /* Not 0: the program hangs, for the watchdog to find. */
@@ -123,7 +123,7 @@ typedef char nx_physics_slot_size[sizeof(struct nx_physics_slot) == 32 ? 1 : -1]
 typedef char nx_physics_plan_size[sizeof(struct nx_physics_plan) == 268 ? 1 : -1];
 
 /* The check of one slot: a sum with odd factors, one for each word, modulo 2^32. */
-uint32_t nx_physics_check(uint32_t session, const struct nx_physics_slot *slot);
+uint32_t nx_physics_check(uint32_t generation, const struct nx_physics_slot *slot);
 
 /* ---- what both boards make of it (physics.c) -------------------------------------------------------------------- */
 struct nx_tool;

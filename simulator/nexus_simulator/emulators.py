@@ -14,6 +14,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -41,9 +42,10 @@ class EmulatorError(ValueError):
     """A board that cannot be built or started: one line, what is missing and how to get it."""
 
 
+_LINUX_NEEDS = ("setpriv",) if sys.platform.startswith("linux") else ()
 TARGETS: Final = {
     "native": ("nexus_native", ("make", "cc")),
-    "qemu": ("nexus_mps2_an386.elf", ("make", "arm-none-eabi-gcc", "qemu-system-arm", "setpriv")),
+    "qemu": ("nexus_mps2_an386.elf", ("make", "arm-none-eabi-gcc", "qemu-system-arm", *_LINUX_NEEDS)),
 }
 """By board: the file that is built, and the programs that it takes. `make` target = the file's name."""
 
@@ -176,7 +178,7 @@ class Board:
     def _begin(self) -> None:
         """The board runs and has its file."""
         self.physics.path.unlink()
-        self.physics.start()
+        self.physics.start(START_S)
 
     def _failed(self, process: subprocess.Popen[bytes], what: str) -> EmulatorError:
         process.kill()

@@ -85,7 +85,7 @@ PHYSICS = np.dtype(
         ("hello", "u1", PAYLOAD), ("info", "u1", PAYLOAD), ("descriptor", "u1", (MAX_STREAMS, PAYLOAD)),
         ("ranges", RANGES, MAX_STREAMS), ("record", "u1", KEPT),
         ("connection", "<u4"), ("max_message", "<u4"), ("interval_us", "<u4"), ("battery_percent", "<u4"),
-        ("temperature_cdeg", "<i4"), ("ended_session", "<u4"), ("ended_index", "<u4", MAX_STREAMS), ("hang_up", "<u4"),
+        ("temperature_cdeg", "<i4"), ("ended_plan", "<u4"), ("ended_index", "<u4", MAX_STREAMS), ("hang_up", "<u4"),
         ("hang", "<u4"), ("touches", "<u4"), ("touch_kind", "<u4"), ("touch_value", "<i4"), ("self_test_fails", "<u4"),
         ("starts", "<u4"), ("watchdog", "<u4"), ("held_us", "<u4"), ("late", "<u4"), ("rx_lost", "<u4"),
         ("haptics", "<u4"), ("haptic", "<u4"), ("lights", "<u4"), ("light", "<u4"), ("consumed", "<u4", MAX_STREAMS),
@@ -99,10 +99,10 @@ PHYSICS = np.dtype(
 _NEVER = 0xFFFFFFFF
 
 
-def checks(session: int, index: npt.NDArray[np.uint32], counts: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
+def checks(generation: int, index: npt.NDArray[np.uint32], counts: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
     """(n,) checks of slots with these numbers (n,) and counts (n, CHANNELS): ``nx_physics_check``."""
     factors = np.uint32(0x27D4EB2F) + np.uint32(2) * np.arange(CHANNELS, dtype=np.uint32)
-    start = np.uint32((session * 0x9E3779B1 + 0xC2B2AE3D) & 0xFFFFFFFF)
+    start = np.uint32((generation * 0x9E3779B1 + 0xC2B2AE3D) & 0xFFFFFFFF)
     words = (counts.view(np.uint32) * factors).sum(axis=1, dtype=np.uint32)
     return np.asarray(start + index * np.uint32(0x85EBCA77) + words, dtype=np.uint32)
 
@@ -132,11 +132,13 @@ class Physics:
         self._hung_up_session = 0
         self._describe(fast)
         self._stop = threading.Event()
+        self._ahead = threading.Event()
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
 
-    def start(self) -> None:
-        """Begin to keep the samples ahead."""
+    def start(self, limit_s: float) -> None:
+        """Begin to keep the samples ahead; returns when they are, or after ``limit_s`` seconds."""
         self._thread.start()
+        self._ahead.wait(limit_s)
 
     def close(self) -> None:
         """End the thread and remove the file."""
@@ -219,7 +221,7 @@ class Physics:
         if ends_us is not None:
             self.shared["ended_index"][:] = _NEVER
             self.shared["ended_index"][IMU] = round(ends_us * streams[IMU].rate_hz / 1e6)
-            self.shared["ended_session"] = session
+            self.shared["ended_plan"] = generation
 
     def _make(self, take: BlockTake, number: int, descriptor: StreamDescriptor, until: int) -> None:
         """Samples of one stream up to the number ``until``."""
@@ -229,7 +231,7 @@ class Physics:
         slots = np.zeros(n, SLOT)
         slots["index"] = index
         slots["counts"][:, : rows.shape[1]] = rows
-        slots["check"] = checks(self._session, index, slots["counts"])
+        slots["check"] = checks(self._generation, index, slots["counts"])
         self._slots[number][index % SLOTS] = slots
         self._made[number] = max(until, first + n)  # a recording has no more: nothing is waited for
 
@@ -255,4 +257,6 @@ class Physics:
     def _run(self) -> None:
         while not self._stop.is_set():
             if not self.step():
+                if self._take is not None:
+                    self._ahead.set()
                 self._stop.wait(PAUSE_S)

@@ -46,6 +46,7 @@ from nexuslink.protocol.messages import (
     StartRequest,
     StartResponse,
     Status,
+    StatusMessage,
     StopRequest,
     TotalsResponse,
     UnlockRequest,
@@ -125,7 +126,7 @@ def test_stream_has_no_gap(carrier: str) -> None:
         FirmwareHost.connect(board.address) as host,
     ):
         start_us = host.start()
-        for_a_while(host, 1.5)
+        host.until(lambda: len(host.said(StatusMessage)) == 2, "the second STATUS")
         stopped = host.stop()
         assert host.messages[-1][0] == 2
         for_a_while(host, 0.1)
@@ -139,7 +140,7 @@ def test_stream_has_no_gap(carrier: str) -> None:
             for first, t0_us, rows in data:
                 assert (first, t0_us) == (at, start_us + 1000 * at)
                 at += len(rows)
-            assert at == stopped.totals.samples[stream] >= 1400
+            assert at == stopped.totals.samples[stream] >= 1000
             assert at == -(-(stopped.t_us - start_us) // 1000)
         assert int(board.physics.shared["stop_reason"]) == 1
 
@@ -263,6 +264,28 @@ def test_what_is_no_request_is_counted_and_the_next_is_answered(board: NativeBoa
     assert int(board.physics.shared["ignored"]) >= 2
     host.start()
     host.until(lambda: host.stream_messages[20:], "a second of stream")
+
+
+def test_whole_frames_of_nonsense_do_no_harm(host: FirmwareHost) -> None:
+    """Past the check: any bytes as messages, any payload for every opcode, streaming or not, under the sanitizers."""
+    rng = random.Random(2)
+    host.hello()
+    for round_ in range(12):
+        batch = bytearray()
+        for _ in range(60):
+            n = rng.choice((4, 7, 8, 9, 12, rng.randrange(4, MAX_MESSAGE + 1), MAX_MESSAGE))
+            message = bytearray(rng.randbytes(n))
+            message[0] = rng.choice((1, 1, 1, 1, message[0]))
+            if n > 7:
+                message[6] = rng.choice((rng.randrange(1, 0x13), message[6]))  # anything but RESET
+            if n < 7 or message[6] != Opcode.RESET:
+                batch += frame(bytes(message))
+        host.write(bytes(batch))
+        host.until(lambda: host.hello().status == Status.OK, "an answer that is not BUSY")
+        if round_ % 3 == 0:
+            host.start(rng.choice((1, 2, 3)))
+        host.messages.clear()
+    assert host.hello().status == Status.OK
 
 
 def test_burst_of_requests_is_bounded(host: FirmwareHost) -> None:
@@ -457,7 +480,7 @@ def test_silent_sensor_is_reported_and_the_other_goes_on(board: NativeBoard, hos
     host.until(lambda: host.data(1, "<i2", 6), "samples of both")
     shared = board.physics.shared
     shared["ended_index"][:] = (0xFFFFFFFF, int(shared["consumed"][1]), 0, 0)
-    shared["ended_session"] = 1
+    shared["ended_plan"] = int(shared["plan"]["generation"])
     # Samples that were made before must not be there either.
     board.physics._made[1] = 1 << 30
     board.physics._slots[1]["check"] = 0

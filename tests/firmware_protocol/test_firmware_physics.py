@@ -77,10 +77,10 @@ def test_check_is_the_same_in_both_languages(board_side: ctypes.CDLL) -> None:
     slots["index"] = rng.integers(0, 1 << 32, 500, dtype=np.uint32)
     slots["counts"] = rng.integers(-(1 << 31), 1 << 31, (500, 6), dtype=np.int64)
     board_side.nx_physics_check.restype = ctypes.c_uint32
-    for session in (1, 2, 0xFFFFFFFF):
-        expected = checks(session, slots["index"], slots["counts"])
+    for generation in (1, 2, 0xFFFFFFFF):
+        expected = checks(generation, slots["index"], slots["counts"])
         for slot, check in zip(slots, expected, strict=True):
-            assert board_side.nx_physics_check(ctypes.c_uint32(session), slot.tobytes()) == check
+            assert board_side.nx_physics_check(ctypes.c_uint32(generation), slot.tobytes()) == check
 
 
 class Plan(ctypes.Structure):
@@ -89,8 +89,11 @@ class Plan(ctypes.Structure):
     _fields_ = (("session", ctypes.c_uint32), ("streams", ctypes.c_uint8 * 1024))
 
 
-def test_board_takes_whole_slots_of_this_session_only(board_side: ctypes.CDLL, tmp_path: Path) -> None:
-    """Old, foreign, torn and empty slots are not there; the right one is, with its counts."""
+def test_board_takes_whole_slots_of_this_plan_only(board_side: ctypes.CDLL, tmp_path: Path) -> None:
+    """Old, foreign, torn and empty slots are not there; the right one is, with its counts.
+
+    A plan for the same session again, as CONFIGURE makes one, is another plan.
+    """
     bench = Physics(tmp_path / "physics", Options(force_rate=1000.0, imu_rate=1000.0))
     pointer = ctypes.c_void_p(bench._slots.__array_interface__["data"][0] - PHYSICS.fields["slots"][1])
     tool = ctypes.create_string_buffer(65536)
@@ -102,7 +105,7 @@ def test_board_takes_whole_slots_of_this_session_only(board_side: ctypes.CDLL, t
     def take(index: int) -> bool:
         return bool(board_side.nx_physics_sample(ctypes.c_uint8(0), ctypes.c_uint64(index), counts) & 0xFF)
 
-    bench._session, bench._take = 1, bench.tool.make_take(1, 0, bench.tool.identity.streams)
+    bench._generation, bench._take = 1, bench.tool.make_take(1, 0, bench.tool.identity.streams)
     bench._made = [0] * MAX_STREAMS
     assert not take(0)
     bench._make(bench._take, FORCE, bench.tool.identity.streams[0], 100)
@@ -115,8 +118,8 @@ def test_board_takes_whole_slots_of_this_session_only(board_side: ctypes.CDLL, t
     assert not take(7)  # torn
     bench._slots[FORCE][7]["counts"][1] -= 1
     assert take(7)
-    board_side.nx_physics_do(0, ctypes.byref(Plan(2)))
-    assert not take(7)  # of the session before
+    board_side.nx_physics_do(0, ctypes.byref(Plan(1)))
+    assert not take(7)  # made for the plan before
     bench.shared["magic"] += 1
     assert not board_side.nx_physics_begin(pointer, tool) & 0xFF
     bench.close()
@@ -127,7 +130,7 @@ def test_samples_do_not_depend_on_how_they_are_cut(tmp_path: Path) -> None:
     bench = Physics(tmp_path / "physics", Options(seed=3))
     rng = np.random.default_rng(0)
     streams = bench.tool.identity.streams
-    bench._session, bench._streams = 1, streams
+    bench._streams = streams
     bench._take = bench.tool.make_take(1, 0, streams)
     bench._made = [0] * len(streams)
     got = np.zeros((2000, 6), np.int32)

@@ -8,6 +8,5 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n);
 void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int value, size_t n);
 size_t strlen(const char *text);
-int strncmp(const char *a, const char *b, size_t n);
 
 #endif
