@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -290,4 +291,14 @@ class Decoder:
         first = self._accounting.batches(stream, table["first_index"], count, lost_at)
         t0_us = (table["t0_us"] & np.uint64(MAX_TIME_US)).astype(np.int64)
         t_us = np.add.outer(t0_us, layout.offsets_us[:count]).ravel()
-        decoded.batches.append(Batch(stream, first, t_us, table["samples"].reshape(-1, layout.channels)))
+        raw = table["samples"].reshape(-1, layout.channels)
+        gap = np.diff(table["first_index"]) - np.uint32(count)  # modulo 2^32, as the tool counts
+        cuts = np.flatnonzero(gap) + 1
+        if not len(cuts):  # nearly always
+            decoded.batches.append(Batch(stream, first, t_us, raw))
+            return
+        # A batch is consecutive samples: where some are missing another one begins.
+        firsts = first + np.concatenate([[0], np.cumsum(gap.astype(np.int64) + count)])
+        for a, b in pairwise([0, *cuts.tolist(), len(table)]):
+            rows = slice(a * count, b * count)
+            decoded.batches.append(Batch(stream, int(firsts[a]), t_us[rows], raw[rows]))
