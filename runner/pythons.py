@@ -23,7 +23,7 @@ PROBE_LIMIT_S = 20.0
 TEST_LIMIT_S = 1200.0
 #: What the other interpreters need not repeat: the tests of ./run start whole environments, those of the suites start
 #: this machine's own interpreter again and again.
-NOT_AGAIN = ("--ignore=tests/run", "--ignore=tests/hil", "--ignore=tests/benchmarks")
+NOT_AGAIN = tuple(f"--ignore=tests/{room}" for room in ("run", "hil", "benchmarks", "soak", "firmware_protocol"))
 
 _PROBE = "import sys, ssl, ctypes, venv; print(*sys.version_info[:3], sys.implementation.name)"
 

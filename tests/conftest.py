@@ -1,7 +1,22 @@
-"""For all tests."""
+"""For all tests: which of them run when.
+
+Tests marked ``thorough`` try the same thing in many more ways, or what only few changes touch. They run with
+``./run test --emulated``, as ``.ci/run`` does.
+"""
 
 from __future__ import annotations
 
 import os
 
+import pytest
+
 os.environ["NEXUSLINK_CACHE"] = "off"  # nobody's home folder is touched, by processes that tests start either
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("NEXUS_EMULATED") == "1":
+        return
+    skip = pytest.mark.skip(reason="thorough: tried by `./run test --emulated`")
+    for item in items:
+        if item.get_closest_marker("thorough"):
+            item.add_marker(skip)

@@ -49,7 +49,6 @@ def run_native(options: Options, address: tuple[str, int] | None) -> None:
     Says the address when it can be reached. Raises EmulatorError where the board cannot be had or ends by itself.
     """
     with NativeBoard(options, address) as native:
-        say(native.address)
         asyncio.run(_watch(native))
 
 
@@ -62,8 +61,9 @@ def run_qemu(options: Options, serve: Callable[[Endpoint], None]) -> None:
 
 
 async def _watch(board: NativeBoard) -> None:
-    """Until a signal; raises EmulatorError when the board ends by itself."""
+    """Say where, then wait until a signal; raises EmulatorError when the board ends by itself."""
     async with until_signal() as signalled:
+        say(board.address)
         while not signalled.is_set():
             if board.ended is not None:
                 raise EmulatorError(board.ended)

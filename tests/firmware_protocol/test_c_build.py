@@ -43,6 +43,7 @@ def test_headers_are_for_cxx_too(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.name)
 def test_gcc_analyzer(source: Path) -> None:
     build(tool("gcc"), [source], "-std=c99", "-O2", "-fanalyzer", "-Werror", link=False)
@@ -54,10 +55,12 @@ def _cppcheck(*sources: Path) -> str:
     return found.stderr + found.stdout
 
 
+@pytest.mark.thorough
 def test_cppcheck() -> None:
     assert _cppcheck(*SOURCES, CODEC / "fuzz/fuzz_nexus.c") == ""
 
 
+@pytest.mark.thorough
 def test_cppcheck_finds(tmp_path: Path) -> None:
     """The control."""
     slip = tmp_path / "slip.c"

@@ -76,6 +76,7 @@ def test_the_python_tool_passes_everything() -> None:
     assert len(report.findings) == len(REQUIREMENTS)
 
 
+@pytest.mark.thorough
 def test_the_python_tool_in_another_process_passes_over_tcp() -> None:
     with served() as url:
         report = run_conformance(url, Wishes(write=True, reset=True))

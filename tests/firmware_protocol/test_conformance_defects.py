@@ -37,6 +37,7 @@ def test_a_wrong_tool_fails_in_its_own_requirements_of_the_whole_suite(names: li
     assert failures(dict.fromkeys(names, ())) == {name: ids(HEADLINE[name]) for name in names}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("names", REST, ids=lambda names: f"{names[0]}-and-{len(names) - 1}-more")
 def test_a_wrong_tool_fails_in_its_own_requirements_of_its_nouns(names: list[str]) -> None:
     nouns = {name: tuple({*ALWAYS, *ABOUT.get(name, ()), *(i[:6] for i in ids(OTHERS[name]))}) for name in names}

@@ -21,7 +21,10 @@ from generator.wire import data, framed, request, response, stream_message
 from nexuslink.protocol.messages import MAX_MESSAGE, NEXUS_CONTROL_UUID, NEXUS_SERVICE_UUID, NEXUS_STREAM_UUID
 
 TSHARK = shutil.which("tshark")
-pytestmark = pytest.mark.skipif(TSHARK is None, reason="tshark is not here; on Debian: apt-get install tshark")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(TSHARK is None, reason="tshark is not here; on Debian: apt-get install tshark"),
+]
 DISSECTOR = golden.PROTOCOL / "dissector/nexus.lua"
 TABLE = golden.load()
 

@@ -253,6 +253,9 @@ def test_log_lines_come_only_when_asked_for() -> None:
     bench.ask(Opcode.LOG_LEVEL, LogLevelRequest(LogLevel.INFO).pack())
     bench.start()
     bench.run(SECOND)
+    kinds = [m[0] for m in bench.host.messages]
+    answer = max(n for n, kind in enumerate(kinds) if kind == 0x02)
+    assert kinds.index(0x12) > answer, "START's answer comes first"
     (line,) = notices(bench, LogMessage)
     assert isinstance(line, LogMessage) and line.text == b"session 2: 2 streams" and line.length == len(line.text)
 

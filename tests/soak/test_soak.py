@@ -50,6 +50,7 @@ ALONE: list[tuple[str, dict[str, str], Callable[[Any], bool]]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("faults", "expected"), [row[1:] for row in ALONE], ids=[row[0] for row in ALONE])
 def test_some_faults_alone(faults: dict[str, str], expected: Callable[[Any], bool], monkeypatch: Any) -> None:
     monkeypatch.setattr("soak.host.SESSION_S", (0.5, 8.0))
@@ -80,11 +81,27 @@ def drop_silently(session: Session) -> None:
     ("place", "broken", "faults"),
     [
         pytest.param(Accounting, ("_settle_stream", forget_the_end), {"drop": "0.2"}, id="the end is forgotten"),
-        pytest.param(Accounting, ("sequence", take_everything), {"duplicate": "0.2"}, id="copies are taken"),
         pytest.param(
-            Threshold, ("begin", judge_nothing), {"reorder": "0.5", "delay": "0..90ms"}, id="sessions run together"
+            Accounting,
+            ("sequence", take_everything),
+            {"duplicate": "0.2"},
+            id="copies are taken",
+            marks=pytest.mark.thorough,
         ),
-        pytest.param(Session, ("abandon", drop_silently), {"disconnect": "~2s", "stall": "1s~2s"}, id="silent drops"),
+        pytest.param(
+            Threshold,
+            ("begin", judge_nothing),
+            {"reorder": "0.5", "delay": "0..90ms"},
+            id="sessions run together",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            Session,
+            ("abandon", drop_silently),
+            {"disconnect": "~2s", "stall": "1s~2s"},
+            id="silent drops",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_a_fault_of_the_program_itself_is_found(
@@ -118,6 +135,7 @@ def command(*args: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_the_command() -> None:
     done = command("--minutes", "0.05", "--seeds", "4", "--workers", "1", "--json")
     assert done.returncode == 0, done.stderr

@@ -268,7 +268,7 @@ class Firmware:
         """Append everything that leaves by now."""
         while self._answers and self._answers[0].t_us <= self._now:
             out.append(self._answers.popleft())
-        while self.session is not None and self._room != 0:
+        while self.session is not None and self._room != 0 and self._now >= self.session.opens_us:
             departure = self.session.depart(self._entered, self.shift_us)
             if departure is None:
                 break

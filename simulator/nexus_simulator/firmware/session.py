@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nexus_simulator.firmware.identity import BATCH_US, QUEUE_MAX
+from nexus_simulator.firmware.identity import ANSWERING_US, BATCH_US, QUEUE_MAX
 from nexuslink.protocol.envelope import StreamMessage, pack_data, pack_stream, samples_per_message
 from nexuslink.protocol.messages import (
     DATA_HEADER,
@@ -91,6 +91,8 @@ class Session:
         self._dropped = 0
         self._samples = [0] * MAX_STREAMS
         self._period_us = min(BATCH_US, *(int(self._capacity(d) * 1e6 / d.rate_hz) for d in active))
+        self.opens_us = now_us + ANSWERING_US
+        """Nothing leaves before START's answer does."""
         self.next_cut_us = now_us + self._period_us
         self.next_status_us = now_us + self._period_us
 
@@ -170,7 +172,7 @@ class Session:
                 self._dropped += 1
                 continue
             self._seq = (self._seq + 1) & 0xFFFFFFFF
-            return Departure(max(since_us, entered_us), packed)
+            return Departure(max(since_us, entered_us, self.opens_us), packed)
         return None
 
     def _fitting(self, since_us: int, item: _Data) -> _Data:

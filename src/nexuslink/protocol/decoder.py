@@ -115,6 +115,15 @@ def _table(samples: np.dtype[Any], channels: int, count: int, tail: int) -> np.d
     return np.dtype([*dtypes.DATA_HEADER.descr, ("samples", samples, (count, channels)), ("tail", "V", tail)])
 
 
+def _is_numbered(message: bytes) -> bool:
+    """One of the stream's sequence."""
+    return FIRST_STREAM_TYPE <= message[0] < FIRST_VENDOR_TYPE
+
+
+def _seq(message: bytes) -> int:
+    return message[2] | message[3] << 8
+
+
 class Decoder:
     """One link's bytes to `Decoded`. ``framed``: a stream of frames (serial, TCP); else one message a chunk (BLE)."""
 
@@ -228,21 +237,40 @@ class Decoder:
     # -- hundreds at once -----------------------------------------------------------------------------------------
 
     def _many(self, messages: list[bytes], decoded: Decoded) -> None:
-        first = messages[0]
-        size, stream, count = len(first), first[4] if len(first) > DATA_HEADER.size else -1, first[5]
+        others = [place for place, message in enumerate(messages) if message[0] != _DATA_TYPE]
+        if not self._regular(messages, others, decoded):
+            self._mixed(messages, decoded)
+
+    def _regular(self, messages: list[bytes], others: list[int], decoded: Decoded) -> bool:
+        """DATA all of one stream and length, and at ``others`` what is no DATA. False: not so, nothing was taken."""
+        data = [message for message in messages if message[0] == _DATA_TYPE] if others else messages
+        if not data or len(data[0]) <= DATA_HEADER.size:
+            return False
+        size, stream, count = len(data[0]), data[0][4], data[0][5]
         layout = self._layouts.get(stream)
-        regular = layout is not None and count and size == DATA_HEADER.size + count * layout.row_bytes + self._tail
-        if layout is not None and regular and self._deframer is not None and self._deframer.uniform:
-            joined = b"".join(messages)
-            table = np.frombuffer(joined, _table(layout.dtype, layout.channels, count, self._tail))
-            if bool(((table["type"] == _DATA_TYPE) & (table["stream"] == stream) & (table["count"] == count)).all()):
-                forward, lost_at = self._accounting.sequences(table["seq"])
-                if forward:
-                    self._merge(table, stream, layout, count, lost_at, decoded)
-                else:
-                    self._each(messages, decoded)
-                return
-        self._mixed(messages, decoded)
+        if layout is None or not count or size != DATA_HEADER.size + count * layout.row_bytes + self._tail:
+            return False
+        if not (self._deframer and self._deframer.uniform) and len(set(map(len, data))) > 1:
+            return False
+        table = np.frombuffer(b"".join(data), _table(layout.dtype, layout.channels, count, self._tail))
+        if not ((table["stream"] == stream) & (table["count"] == count)).all():
+            return False
+        # The one sequence, with the numbers of the others where they came.
+        numbered = [(n, place) for n, place in enumerate(others) if _is_numbered(messages[place])]
+        before = [place - n for n, place in numbered]
+        seq = table["seq"]
+        if before:
+            seq = np.insert(seq, before, [_seq(messages[place]) for _, place in numbered])
+        forward, lost_at = self._accounting.sequences(seq)
+        if not forward:
+            self._each(messages, decoded)
+            return True
+        for place in others:
+            self._other(messages[place], decoded)
+        if lost_at is not None and before:
+            lost_at = np.delete(lost_at, [at + n for n, at in enumerate(before)])
+        self._merge(table, stream, layout, count, lost_at, decoded)
+        return True
 
     def _mixed(self, messages: list[bytes], decoded: Decoded) -> None:
         """Messages of several kinds and streams: judged together, merged per stream and length."""

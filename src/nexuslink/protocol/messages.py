@@ -598,12 +598,7 @@ class ChannelGroup:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> ChannelGroup:
         """Made from flat values, in wire order."""
-        return cls(
-            quantity=values[0],
-            channels=values[1],
-            scale=values[2],
-            full_scale=values[3],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -681,12 +676,7 @@ class ErrorReport:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> ErrorReport:
         """Made from flat values, in wire order."""
-        return cls(
-            t_us=values[0],
-            code=values[1],
-            count=values[2],
-            detail=values[3],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -814,10 +804,7 @@ class HelloRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> HelloRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            protocol_major=values[0],
-            protocol_minor=values[1],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -986,9 +973,7 @@ class DescribeRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> DescribeRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            stream=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1103,9 +1088,7 @@ class TimeSyncRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> TimeSyncRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            host_send_ns=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1149,11 +1132,7 @@ class TimeSyncResponse:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> TimeSyncResponse:
         """Made from flat values, in wire order."""
-        return cls(
-            host_send_ns=values[0],
-            device_receive_us=values[1],
-            device_send_us=values[2],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1191,9 +1170,7 @@ class StartRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> StartRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            stream_mask=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1234,10 +1211,7 @@ class StartResponse:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> StartResponse:
         """Made from flat values, in wire order."""
-        return cls(
-            t_us=values[0],
-            session=values[1],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1275,9 +1249,7 @@ class StopRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> StopRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            reason=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1359,9 +1331,7 @@ class TareRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> TareRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            window_ms=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1631,9 +1601,7 @@ class CalibrationReadRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> CalibrationReadRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            offset=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1725,9 +1693,7 @@ class UnlockRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> UnlockRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            code=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1765,9 +1731,7 @@ class UnlockResponse:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> UnlockResponse:
         """Made from flat values, in wire order."""
-        return cls(
-            open_s=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1855,9 +1819,7 @@ class CalibrationWriteResponse:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> CalibrationWriteResponse:
         """Made from flat values, in wire order."""
-        return cls(
-            received=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1898,10 +1860,7 @@ class CalibrationCommitRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> CalibrationCommitRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            size=values[0],
-            crc32=values[1],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1939,9 +1898,7 @@ class CalibrationCommitResponse:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> CalibrationCommitResponse:
         """Made from flat values, in wire order."""
-        return cls(
-            calibration_id=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -1985,11 +1942,7 @@ class HapticRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> HapticRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            pattern=values[0],
-            strength_percent=values[1],
-            duration_ms=values[2],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -2043,13 +1996,7 @@ class LightRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> LightRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            pattern=values[0],
-            red=values[1],
-            green=values[2],
-            blue=values[3],
-            duration_ms=values[4],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -2089,9 +2036,7 @@ class SelfTestRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> SelfTestRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            tests=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -2132,10 +2077,7 @@ class SelfTestResponse:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> SelfTestResponse:
         """Made from flat values, in wire order."""
-        return cls(
-            run=values[0],
-            passed=values[1],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -2176,10 +2118,7 @@ class ErrorsRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> ErrorsRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            first=values[0],
-            clear=values[1],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -2275,9 +2214,7 @@ class LogLevelRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> LogLevelRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            level=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -2315,9 +2252,7 @@ class ResetRequest:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> ResetRequest:
         """Made from flat values, in wire order."""
-        return cls(
-            magic=values[0],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -2382,18 +2317,7 @@ class StatusMessage:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> StatusMessage:
         """Made from flat values, in wire order."""
-        return cls(
-            t_us=values[0],
-            battery_percent=values[1],
-            temperature_cdeg=values[2],
-            produced=values[3],
-            dropped=values[4],
-            queue_high_water=values[5],
-            max_message=values[6],
-            interval_us=values[7],
-            bad_frames=values[8],
-            errors=values[9],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
@@ -2533,11 +2457,7 @@ class EventMessage:
     @classmethod
     def _take(cls, values: tuple[Any, ...]) -> EventMessage:
         """Made from flat values, in wire order."""
-        return cls(
-            t_us=values[0],
-            kind=values[1],
-            value=values[2],
-        )
+        return cls(*values)
 
     def problem(self) -> str | None:
         """The first field that is out of its range, in words; ``None``: all are within."""
