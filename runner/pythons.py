@@ -31,11 +31,13 @@ _PROBE = "import sys, ssl, ctypes, venv; print(*sys.version_info[:3], sys.implem
 def side_by_side(args: list[str]) -> list[str]:
     """Pytest options that use the machine's processors, a file of tests to each; ``-n 0`` or ``--pdb`` undo it.
 
+    One more than there are processors: many tests wait for a tool that runs in real time.
+
     A tool can be held by one process only, so the link tests never share it.
     """
     if any(arg.startswith(("-n", "--numprocesses", "--pdb", "--nexus", "hil_tests")) for arg in args):
         return []
-    return ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+    return ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadfile"]
 
 
 def test_all(args: list[str], *, main_too: bool) -> int:
