@@ -173,6 +173,8 @@ def test_ctrl_c_stops_the_hold_tells_the_tool_and_finishes_the_file(tmp_path: Pa
     process = subprocess.Popen(
         [*PROGRAM, "release", "psoas-left", "--device", "sim:", "--json", "--sessions", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell that starts the tests in the background hands down an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )  # fmt: skip
     deadline = time.monotonic() + 30
     while not list(tmp_path.glob("*.part")) and time.monotonic() < deadline:
