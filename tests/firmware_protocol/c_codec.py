@@ -7,7 +7,6 @@ skips with one line that says how to get one.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -29,8 +28,6 @@ STRICT = (
     "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-Wstrict-prototypes",
 )  # fmt: skip
 SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
-EMULATED = os.environ.get("NEXUS_EMULATED") == "1"
-"""The full run: everything that needs time or a cross compiler."""
 
 if str(PROTOCOL) not in sys.path:
     sys.path.insert(0, str(PROTOCOL))
