@@ -101,7 +101,7 @@ def _serve(args: argparse.Namespace) -> int:
         return 0
     if "speed" in given:
         raise ValueError(f"--speed {given['speed']}: a tool that is served runs in real time; sim:?speed= does not")
-    from nexus_simulator.link import make_link
+    from nexus_simulator.assembly import make_link
     from nexus_simulator.serve import Served, say
 
     _serve_at(args, Served(make_link(options)), say)  # made before anything is served: a bad file is refused here

@@ -11,7 +11,6 @@ from collections import deque
 
 from nexus_simulator.faults.chain import NEVER, Timed
 from nexus_simulator.faults.plan import Faults
-from nexus_simulator.options import Options
 from nexus_simulator.tool import Tool
 from nexuslink.protocol.framing import CRC_SIZE, Deframer, frame
 from nexuslink.protocol.messages import MessageType
@@ -154,17 +153,6 @@ class Link:
         if reason is not None:
             self._cut = reason
             self.tool.disconnect()
-
-
-def make_link(options: Options) -> Link:
-    """A tool with its line, as the options say."""
-    faults = Faults(options.faults, options.seed, FLIGHT_NS)
-    if options.defect is None:
-        return Link(Tool(options), faults)
-    from nexus_simulator.defects.table import DEFECTS  # it is made of links: not at the top
-
-    defect = DEFECTS[options.defect]
-    return defect.link(Tool(options, defect.firmware), faults)
 
 
 def joined(arrived: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:

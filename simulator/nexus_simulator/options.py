@@ -78,14 +78,6 @@ def _script(text: str) -> str:
     return script_named(text).name
 
 
-def _defect(text: str) -> str:
-    from nexus_simulator.defects.table import DEFECTS  # whole firmwares: only where one is wanted
-
-    if text in DEFECTS:
-        return text
-    raise ValueError(f"defect={text}: there is no such defect; there are: {', '.join(DEFECTS)}")
-
-
 PARAMETERS: Mapping[str, Parameter] = {
     "script": Parameter("script", "a name that `nexuslink sim scripts` lists", _script, "what the person does"),
     "seed": Parameter("seed", "0 to 99999", _integer(0, 99_999), "which person and which tool"),
@@ -95,7 +87,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "skew_ppm": Parameter("skew_ppm", "-500 to 500", _number(-500.0, 500.0), "how fast the tool's clock runs"),
     "battery": Parameter("battery", "4 to 100", _number(4.0, 100.0), "charge when switched on, percent"),
     "boot": Parameter("boot", "0 to 4294967295", _integer(0, 0xFFFFFFFF), "which start of the same tool"),
-    "defect": Parameter("defect", "a name that nexus_simulator.defects lists", _defect, "what the tool does wrong"),
+    "defect": Parameter("defect", "a name that nexus_simulator.defects lists", str, "what the tool does wrong"),
     "imu": Parameter("imu", "a .npz file", Path, "play this recording instead of the inertial unit"),
 }
 """Every parameter of the tool by the name that users write; beside these there are the faults."""
@@ -114,7 +106,7 @@ def parse_options(params: Mapping[str, str]) -> Options:
         try:
             value = parameter.parse(text)
         except ValueError as error:
-            if parameter.field in ("script", "defect"):
+            if parameter.field == "script":
                 raise ValueError(str(error)) from None
             raise ValueError(f"{name}={text}: not possible; allowed: {parameter.allowed}") from None
         options = replace(options, **{parameter.field: value})

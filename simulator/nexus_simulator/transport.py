@@ -16,8 +16,9 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from nexus_simulator.assembly import make_link
 from nexus_simulator.body import Truth
-from nexus_simulator.link import Link, joined, make_link
+from nexus_simulator.link import Link, joined
 from nexus_simulator.options import Options, parse_options
 from nexus_simulator.tool import Tool
 from nexuslink.protocol.chunk import Chunk, ChunkSink

@@ -12,7 +12,7 @@ from struct import unpack_from
 from typing import TypeVar
 
 import numpy as np
-from nexus_simulator.link import make_link
+from nexus_simulator.assembly import make_link
 from nexus_simulator.options import Options
 
 from nexuslink.protocol.envelope import Response, StreamMessage, pack_request, take_response, take_stream

@@ -12,7 +12,8 @@ from struct import unpack_from
 
 import numpy as np
 import pytest
-from nexus_simulator.link import Link, make_link
+from nexus_simulator.assembly import make_link
+from nexus_simulator.link import Link
 from nexus_simulator.options import parse_options
 
 from nexuslink.protocol.chunk import Chunk
