@@ -6,19 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tool_samples import tool
 
-from nexuslink.estimation.calibration import ToolCalibration
+from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2
 from nexuslink.estimation.errors import CalibrationError
-from nexuslink.estimation.force import STANDARD_GRAVITY_M_S2, ForceModel
+from nexuslink.estimation.force import ForceModel
 
-CALIBRATION = ToolCalibration(
-    calibration_id=7,
-    zero_counts=np.array([1000.0, -500.0]),
-    gain_n_per_count=np.array([1e-4, 2e-4]),
-    tip_mass_kg=np.array([0.06, 0.03]),
-    contact_area_mm2=np.array([500.0, np.nan]),
-    axis=np.array([[0.0, 0.0, 1.0], [0.6, 0.0, 0.8]]),
-)
+CALIBRATION = tool()
 WEIGHT_N = CALIBRATION.tip_mass_kg * STANDARD_GRAVITY_M_S2
 
 

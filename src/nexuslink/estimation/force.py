@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
-from nexuslink.estimation.calibration import ToolCalibration
+from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ToolCalibration
 from nexuslink.estimation.errors import CalibrationError
-
-STANDARD_GRAVITY_M_S2: Final = 9.80665
-"""CGPM 1901."""
 
 
 class ForceModel:

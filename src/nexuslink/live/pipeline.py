@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from nexuslink.estimation.calibration import ImuScale, ToolCalibration
+from nexuslink.calibration.convert import tool_calibration
+from nexuslink.estimation.calibration import ImuScale
 from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.estimator import Estimates, Estimator, Stream
 from nexuslink.live.errors import SessionError
@@ -88,19 +89,7 @@ def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
     )  # fmt: skip
     if not usable:
         raise SessionError("the tool's IMU stream is not gyroscope x, y, z then accelerometer x, y, z; update it")
-    return ImuScale(descriptor.rate_hz, gyro.scale, accel.scale)
-
-
-def _calibration(record: CalibrationRecord) -> ToolCalibration:
-    tips = record.force
-    return ToolCalibration(
-        calibration_id=record.calibration_id,
-        zero_counts=np.array([float(t.zero_counts) for t in tips]),
-        gain_n_per_count=np.array([t.gain_n_per_count for t in tips]),
-        tip_mass_kg=np.array([t.tip_mass_kg for t in tips]),
-        contact_area_mm2=np.array([t.contact_area_mm2 if t.contact_area_mm2 > 0 else math.nan for t in tips]),
-        axis=np.array([t.axis for t in tips]),
-    )
+    return ImuScale(descriptor.rate_hz, gyro.scale, accel.scale, gyro.full_scale, accel.full_scale)
 
 
 class Sensing:
@@ -115,7 +104,7 @@ class Sensing:
             )
         self.force_stream, self.imu_stream = force.stream, imu.stream
         try:
-            self.estimator = Estimator(_calibration(record), _imu_scale(imu))
+            self.estimator = Estimator(tool_calibration(record), _imu_scale(imu))
         except CalibrationError as error:
             raise SessionError(f"{info.serial_number}: {error}; calibrate the tool again") from None
         self.tared = False
