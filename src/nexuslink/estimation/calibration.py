@@ -73,8 +73,8 @@ class ToolCalibration:
     unknown; ``contact_radius_mm`` of the rounded tip, NaN where flat or unknown.
     ``creep_share``, ``creep_s``: (2, 3), a share of 0 is not used. ``tip_centre_m``: (2, 3) of the tip's mass in
     the IMU frame. ``axis``: (2, 3) unit vectors out of the tips in the IMU frame.
-    ``u_gain``, ``u_creep_share``, ``u_cross_talk``, ``u_area`` are relative or shares, ``u_curve_n`` is newtons at worst
-    (see `force.curve_share`), the others are in the unit of their field.
+    ``u_gain``, ``u_creep_share``, ``u_cross_talk`` and ``u_area`` are relative or shares, ``u_curve_n`` is newtons at
+    worst (see `force.curve_share`), the others are in the unit of their field.
     """
 
     calibration_id: int
