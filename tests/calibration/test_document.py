@@ -139,7 +139,7 @@ def test_what_is_wrong_is_one_line_that_says_where(change: Callable[[dict[str, A
     ],
 )  # fmt: skip
 def test_what_is_no_document_is_one_line(text: str, words: str) -> None:
-    with pytest.raises(CalibrationFileError, match="^x.json: ") as caught:
+    with pytest.raises(CalibrationFileError, match=r"^x\.json: ") as caught:
         from_json(text, "x.json")
     assert words in str(caught.value) and "\n" not in str(caught.value)
 

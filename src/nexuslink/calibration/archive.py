@@ -202,7 +202,7 @@ def plain(value: Any) -> Any:
 
 def _claim(place: Path, tail: str) -> Path:
     """A new, empty file with the next number; two programs never get the same one."""
-    numbers = [int(match[1]) for name in os.listdir(place) if (match := _NAME.fullmatch(name))]
+    numbers = [int(match[1]) for path in place.iterdir() if (match := _NAME.fullmatch(path.name))]
     first = max(numbers, default=0) + 1
     for number in range(first, first + TRIES):
         path = place / f"{number:06d}_{tail}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from nexuslink.calibration.document import to_document
+from nexuslink.calibration.document import DATES, to_document
 from nexuslink.calibration.fields import LEAVES, Leaf, uncertainty_of, value_of
 from nexuslink.protocol.messages import CalibrationRecord
 
@@ -48,9 +48,9 @@ def compare(before: CalibrationRecord, after: CalibrationRecord, every: bool = F
 
 def _rows(leaf: Leaf, before: CalibrationRecord, after: CalibrationRecord) -> list[Row]:
     old, new = value_of(before, leaf.path), value_of(after, leaf.path)
-    if not leaf.real and leaf.name != "zero_counts" and leaf.name != "overload_count":
-        shown = [_shown(leaf, record) for record in (before, after)]
-        return [Row(leaf.where, "", *shown, math.nan, math.nan, Flag.SAME if old == new else Flag.CHANGED)]
+    if not leaf.real and leaf.name not in {"zero_counts", "overload_count"}:
+        a, b = (to_document(record)[DATES.get(leaf.name, leaf.name)] for record in (before, after))  # words and dates
+        return [Row(leaf.where, "", a, b, math.nan, math.nan, Flag.SAME if old == new else Flag.CHANGED)]
     known = [u for u in (uncertainty_of(before, leaf), uncertainty_of(after, leaf)) if not math.isnan(u)]
     u = math.hypot(*known) if known else math.nan
     pairs = list(zip(old, new, strict=True)) if leaf.array else [(old, new)]
@@ -65,10 +65,3 @@ def _row(field: str, unit: str, before: float, after: float, u: float) -> Row:
     in_u = difference / u
     flag = Flag.SAME if difference == 0 else Flag.BEYOND if abs(in_u) > BEYOND else Flag.CHANGED
     return Row(field, unit, before, after, difference, in_u, flag)
-
-
-def _shown(leaf: Leaf, record: CalibrationRecord) -> Any:
-    """As the document says it: words and dates."""
-    from nexuslink.calibration.document import DATES
-
-    return to_document(record)[DATES.get(leaf.name, leaf.name)]

@@ -63,7 +63,7 @@ def from_json(text: str, name: str = "the calibration", serial_number: str | Non
         raise CalibrationFileError(f"{name}: it is longer than {TEXT_MAX} characters; that is no calibration record")
     try:
         document = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once)
-    except _Foul as error:
+    except _FoulError as error:
         raise CalibrationFileError(f"{name}: {error}") from None
     except RecursionError:
         raise CalibrationFileError(f"{name}: it is nested too deeply; that is no calibration record") from None
@@ -87,7 +87,7 @@ def from_document(document: Any, name: str, serial_number: str | None = None) ->
             place = place[key]
         try:
             values[leaf.path] = _in(leaf, place)
-        except _Foul as error:
+        except _FoulError as error:
             raise CalibrationFileError(f"{name}: {'.'.join(keys)} {error}") from None
     record = record_of(values)
     if (problem := unsound(record)) is not None:
@@ -132,19 +132,19 @@ def _check_version(schema: Any, name: str) -> None:
     check_version(schema, FORMAT, MAJOR, name)
 
 
-class _Foul(ValueError):
+class _FoulError(ValueError):
     """What is wrong with one value."""
 
 
 def _no_number(word: str) -> float:
-    raise _Foul(f"{word} stands where a number must be")
+    raise _FoulError(f"{word} stands where a number must be")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [key for key, _ in pairs]
-        raise _Foul(f"{_brief(next(key for key in names if names.count(key) > 1))} stands there twice")
+        raise _FoulError(f"{_brief(next(key for key in names if names.count(key) > 1))} stands there twice")
     return made
 
 
@@ -209,39 +209,39 @@ def _in(leaf: Leaf, value: Any) -> Any:
     if leaf.name == "calibration_id":
         return _number_in(leaf, value)
     if not isinstance(value, dict) or "value" not in value or "unit" not in value:
-        raise _Foul(f'is {_brief(value)}, must be {{"value": ..., "unit": "{leaf.unit}"}}')
+        raise _FoulError(f'is {_brief(value)}, must be {{"value": ..., "unit": "{leaf.unit}"}}')
     if value["unit"] != leaf.unit:
-        raise _Foul(f'has the unit {_brief(value["unit"])}, must be in "{leaf.unit}"')
+        raise _FoulError(f'has the unit {_brief(value["unit"])}, must be in "{leaf.unit}"')
     found = value["value"]
     if not leaf.array:
         return _number_in(leaf, found)
     if leaf.length == _ROW * _ROW and isinstance(found, list) and all(isinstance(row, list) for row in found):
         if any(len(row) != _ROW for row in found):
-            raise _Foul(f"must have {_ROW} rows of {_ROW} numbers")
+            raise _FoulError(f"must have {_ROW} rows of {_ROW} numbers")
         found = [number for row in found for number in row]
     if not isinstance(found, list) or len(found) != leaf.length:
-        raise _Foul(f"must have {leaf.length} numbers")
+        raise _FoulError(f"must have {leaf.length} numbers")
     return tuple(_number_in(leaf, number) for number in found)
 
 
 def _number_in(leaf: Leaf, value: Any) -> Any:
     if type(value) is not int and not (leaf.real and type(value) is float):
-        raise _Foul(f"is {_brief(value)}, must be {'a number' if leaf.real else 'a whole number'}")
+        raise _FoulError(f"is {_brief(value)}, must be {'a number' if leaf.real else 'a whole number'}")
     code = "<" + _CODES[leaf.base]
     try:
         made = struct.unpack(code, struct.pack(code, value))[0]
     except (struct.error, OverflowError):
-        raise _Foul(f"is {_brief(value)}, which is too large for it") from None
+        raise _FoulError(f"is {_brief(value)}, which is too large for it") from None
     if leaf.real and not math.isfinite(made):
-        raise _Foul(f"is {_brief(value)}, which is too large for it")
+        raise _FoulError(f"is {_brief(value)}, which is too large for it")
     return made
 
 
 def _text_in(leaf: Leaf, value: Any) -> str:
     if not isinstance(value, str) or not all(" " <= letter <= "~" for letter in value):
-        raise _Foul(f"is {_brief(value)}, must be a text of ASCII letters")
+        raise _FoulError(f"is {_brief(value)}, must be a text of ASCII letters")
     if len(value) > leaf.length:
-        raise _Foul(f"has {len(value)} letters, {leaf.length} is the most")
+        raise _FoulError(f"has {len(value)} letters, {leaf.length} is the most")
     return value
 
 
@@ -251,7 +251,7 @@ def _word_in(leaf: Leaf, value: Any) -> int:
         return words[value]
     if type(value) is int and 0 <= value <= 0xFF:  # of a newer minor version
         return value
-    raise _Foul(f"is {_brief(value)}, must be one of {', '.join(words)}")
+    raise _FoulError(f"is {_brief(value)}, must be one of {', '.join(words)}")
 
 
 def _date_in(leaf: Leaf, value: Any) -> int:
@@ -265,4 +265,4 @@ def _date_in(leaf: Leaf, value: Any) -> int:
             when = when.replace(tzinfo=UTC)
         return (when - _EPOCH) // timedelta(seconds=1)
     except (ValueError, TypeError, OverflowError):
-        raise _Foul(f"is {_brief(value)}, must be a date like 2026-03-01T12:00:00Z or null") from None
+        raise _FoulError(f"is {_brief(value)}, must be a date like 2026-03-01T12:00:00Z or null") from None

@@ -109,6 +109,4 @@ def _warmer_tip(tip: ForceCalibration, warmth: float) -> ForceCalibration:
 
 
 def _warmer_sensor(sensor: SensorCalibration, warmth: float) -> SensorCalibration:
-    return replace(
-        sensor, bias=tuple(b + k * warmth for b, k in zip(sensor.bias, sensor.bias_per_k, strict=True))
-    )
+    return replace(sensor, bias=tuple(b + k * warmth for b, k in zip(sensor.bias, sensor.bias_per_k, strict=True)))

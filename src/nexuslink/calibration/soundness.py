@@ -19,10 +19,16 @@ FORCE_RANGE_N: Final = 250.0
 WARMTH_K: Final = 65.0
 """The gain must keep its sign this far from the reference temperature."""
 
+
+def _rises(tip: ForceCalibration) -> bool:
+    x = np.linspace(-FORCE_RANGE_N, FORCE_RANGE_N, 101)
+    return bool((1 + 2 * tip.quadratic_per_n * x + 3 * tip.cubic_per_n2 * x * x > 0).all())
+
+
 _TIP_CHECKS: Final[dict[str, Callable[[ForceCalibration], bool]]] = {
     "gain_n_per_count is 0: every count would be no force": lambda t: t.gain_n_per_count != 0,
     "axis is not a unit vector": lambda t: abs(float(np.linalg.norm(t.axis)) - 1.0) < AXIS_TOLERANCE,
-    "the curve turns round: quadratic_per_n and cubic_per_n2 are too large": lambda t: _rises(t),
+    "the curve turns round: quadratic_per_n and cubic_per_n2 are too large": _rises,
     "gain_per_k would turn the sign of the force within the range of temperature":
         lambda t: abs(t.gain_per_k) * WARMTH_K < 1,
     "creep_s must be above 0 where creep_share is not 0":
@@ -43,11 +49,6 @@ _SENSOR_CHECKS: Final[dict[str, Callable[[SensorCalibration], bool]]] = {
 def unsound(record: CalibrationRecord) -> str | None:
     """Why this record must not be used, in words; ``None``: it may be."""
     return record.problem() or next(_problems(record), None)
-
-
-def _rises(tip: ForceCalibration) -> bool:
-    x = np.linspace(-FORCE_RANGE_N, FORCE_RANGE_N, 101)
-    return bool((1 + 2 * tip.quadratic_per_n * x + 3 * tip.cubic_per_n2 * x * x > 0).all())
 
 
 def _problems(record: CalibrationRecord) -> Iterator[str]:

@@ -142,6 +142,11 @@ async def _explain(
         raise LockedError(f"{nexus.url}: the tool has locked itself meanwhile; {_keeps(before)}. Write again") from None
     try:
         now = await read_record(nexus.url, nexus.request)
+    except BadAnswerError:
+        raise ReadBackError(
+            f"{nexus.url}: the tool's record is damaged now; restart the tool, then write back {_number(before)}, "
+            "which is kept as-found"
+        ) from None
     except (DeviceError, TransportError):
         if not committing:
             raise InterruptedWriteError(f"{error}; {_keeps(before)}") from None
