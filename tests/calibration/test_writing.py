@@ -146,7 +146,7 @@ class FullAfter(Archive):
 def test_a_disk_that_fills_up_meanwhile_is_said_with_what_the_tool_has(tmp_path: Path) -> None:
     async def work() -> None:
         async with tool() as nexus:
-            with pytest.raises(ArchiveError, match="the tool has its new record 2, but .* cannot be kept"):
+            with pytest.raises(ArchiveError, match=r"the tool has its new record 2, but .* cannot be kept"):
                 await write_to_tool(nexus, better(nexus.calibration), CODE, FullAfter(tmp_path), "late")
             assert nexus.calibration.calibration_id == 2
 
@@ -158,7 +158,7 @@ def test_a_tool_that_spoils_what_it_takes_is_found_out(tmp_path: Path) -> None:
         archive = Archive(tmp_path)
         async with tool("&defect=spoils") as nexus:
             before = nexus.calibration_bytes
-            with pytest.raises(ReadBackError, match="damaged now; .* write back record 1, which is kept") as caught:
+            with pytest.raises(ReadBackError, match=r"damaged now; .* write back record 1, which is kept") as caught:
                 await write_to_tool(nexus, better(nexus.calibration), CODE, archive, "spoilt")
             assert "\n" not in str(caught.value)
             (found,) = archive.events(nexus.info.serial_number)
