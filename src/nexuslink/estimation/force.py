@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ToolCalibration
 from nexuslink.estimation.errors import CalibrationError
+
+CURVE_KNEE_N: Final = 20.0
+
+
+def curve_share(force_n: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of ``u_curve_n`` that applies at these forces: none at zero, all of it from `CURVE_KNEE_N` on."""
+    return np.minimum(np.abs(force_n) / CURVE_KNEE_N, 1.0)
 
 
 class ForceModel:
