@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from nexuslink.app.capture_log import CaptureLog
-from nexuslink.app.instruments.changes import Change
+from nexuslink.app.changes import Change
 from nexuslink.calibration.picture import CapturedPoint, Picture, Stage
 
 NAN = math.nan

@@ -11,9 +11,11 @@ KG_PER: Final = {"kg": 1.0, "g": 1e-3, "lb": 0.453_592_37}
 """The pound: international yard and pound agreement, 1959."""
 MOST_KG: Final = 11.0
 """A psoas tip is stopped at 110 N; what weighs more never belongs on it."""
-LEAST_KG: Final = 0.02
+LEAST_KG: Final = 0.1
 MOST_WEIGHTS: Final = 24
 FEWEST_WEIGHTS: Final = 3
+SIMULATED_CODE: Final = 0x4E58_3031
+"""What stands inside the base of every simulated tool."""
 MOST_TOLERANCE: Final = 0.2
 """Of the mass: less is known of it than the tool knows already."""
 USUAL_TOLERANCE: Final = 0.005
@@ -69,6 +71,8 @@ def masses_kg(text: str, unit: str, fewest: int = FEWEST_WEIGHTS) -> tuple[float
         raise FormError("masses", "One weight is enough for a check; name only the one you use.")
     if len({round(kg, 6) for kg in made}) < fewest:
         raise FormError("masses", f"A calibration needs at least {fewest} different weights, from light to heavy.")
+    if len(set(made)) < len(made):
+        raise FormError("masses", "A weight stands there twice; the same load is only recognised once.")
     return made
 
 

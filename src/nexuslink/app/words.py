@@ -83,7 +83,7 @@ def spread(u: float, unit: str, most: int = _DIGITS) -> str:
         return ""
     digits = decimals(u, most)
     shown = max(COVERAGE * u, 10.0**-digits)
-    return f"± {shown:.{digits}f} {unit}"
+    return f"± {shown:.{digits}f}{'' if unit == '°' else ' '}{unit}".rstrip()
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from nexuslink.calibration.convert import tool_calibration
 from nexuslink.estimation.calibration import ImuScale
+from nexuslink.estimation.doubt import Doubt
 from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.estimator import Estimates, Estimator, Stream
 from nexuslink.live.errors import SessionError
@@ -70,6 +71,14 @@ class Snapshot:
     simulated: bool
     recording_s: float
     t_us: int
+    u_force_n: float = math.nan
+    """Standard uncertainty of ``force_n``, as those below of theirs; NaN where it is not known."""
+    u_tip_angle_deg: float = math.nan
+    turn_deg: float = math.nan
+    """How far the base has turned since contact, counterclockwise from above; NaN without contact."""
+    u_turn_deg: float = math.nan
+    doubt: Doubt | None = None
+    """Why the values are not to be trusted, if they are not. Never stops anything."""
 
 
 @dataclass(frozen=True, slots=True)

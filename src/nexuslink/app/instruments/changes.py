@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
+from nexuslink.app.changes import Change
 from nexuslink.app.instruments.base import Instrument
 from nexuslink.app.theme import RADIUS, Type, colour, fitted
 
@@ -15,15 +16,6 @@ _ROW: Final = (22, 48)  # design pixels, least and most
 _HEAD: Final = 32
 _NAME: Final = 0.46  # shares of the width: name, then two values
 NOTHING: Final = "Nothing changes."
-
-
-class Change(NamedTuple):
-    """One line. ``beyond``: by more than the uncertainties explain."""
-
-    name: str
-    found: str
-    left: str
-    beyond: bool = False
 
 
 class Changes(Instrument):

@@ -16,8 +16,9 @@ from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.asked import FormError, code_text, unlock_code
 from nexuslink.app.capture_log import CaptureLog
+from nexuslink.app.changes import Change
 from nexuslink.app.instruments.button import Button, Weight
-from nexuslink.app.instruments.changes import Change, Changes
+from nexuslink.app.instruments.changes import Changes
 from nexuslink.app.instruments.field import HEIGHT as FIELD_HEIGHT
 from nexuslink.app.instruments.field import Field
 from nexuslink.app.instruments.plateaus import PlateauTrace
@@ -69,6 +70,7 @@ class VerdictView(View):
         self.trace = self.add(PlateauTrace(self))
         self.code = self.add(Field("Code from inside the tool's base", "12AB-34CD", self))
         self._note = self.add(Text("", Type.SMALL, ink="mute", wrap=True, parent=self))
+        self._why = self.add(Text("", Type.MID, ink="warn", wrap=True, parent=self))
         self._main = self.add(Button("Done", Weight.MAIN, key="Enter", parent=self))
         self._quiet = self.add(Button("Back", Weight.QUIET, key="Esc", parent=self))
         self._main.clicked.connect(self._go)
@@ -127,9 +129,9 @@ class VerdictView(View):
 
     def show_failed(self, message: str) -> None:
         """It was not written: the reason as one line."""
-        self.sentence.feed("Not written.", KEPT, "warn")
+        self.sentence.feed("That did not work.", "Its reason stands below.", "warn")
+        self._why.set_text(f"▲ {message}")
         self._enter(State.FAILED)
-        self._note.set_text(f"▲ {message}", ink="warn")
 
     def _enter(self, state: State) -> None:
         self._state = state
@@ -141,6 +143,8 @@ class VerdictView(View):
         asking = state in (State.ASKING, State.FAILED)
         self.code.setVisible(asking)
         self._note.setVisible(asking)
+        self._why.setVisible(state is State.FAILED)
+        self.trace.setVisible(state is not State.FAILED)
         self._hint()
         self.relayout()
         (self.code.line if asking else self).setFocus()
@@ -198,6 +202,7 @@ class VerdictView(View):
         self.changes.setVisible(wide)
         self.place(self.points, MARGIN, top, half if wide else width - 2 * MARGIN, bottom - top)
         self.place(self.changes, MARGIN + half + 24, top, width - 2 * MARGIN - half - 24, bottom - top)
+        self.place(self._why, MARGIN, bottom + 16, width - 2 * MARGIN, 104)
         self.place(self._main, width - MARGIN - 300, foot, 300, 72)
         self.place(self._quiet, MARGIN, foot, 260, 72)
         self.place(self.code, MARGIN + 284, foot - 4, 280, FIELD_HEIGHT)
