@@ -83,7 +83,7 @@ class LoadCells:
         self._truth = truth
         self._noise = force_noise_n(rate_hz)
         self._rng = np.random.default_rng(noise_seed)
-        self._lag = np.zeros_like(truth.creep_s)
+        self._creep = Creep(truth.creep_share, truth.creep_s)
         self._before_s: Array = np.empty(0)
         self._before_rate: Array = np.empty((0, 3))
         # For inertia at the tip: axis . (alpha x r) = alpha . (r x axis).
@@ -95,12 +95,16 @@ class LoadCells:
     ) -> npt.NDArray[np.int32]:
         """(n, 2) converter counts of consecutive samples; creep goes on from one call to the next.
 
+        Before the first sample the cells have long borne the weight of their tips, and nothing else.
+
         t_s: (n,) seconds, increasing. contact_n: (n, 2) true contact force. specific_force: (n, 3) m/s^2 and rate:
         (n, 3) rad/s at the inertial unit, in its frame. temperature_c: (n,) of the cells.
         """
         truth = self._truth
-        load = contact_n + truth.tip_mass_kg * self._at_tips(t_s, specific_force, rate)
-        crept = self._crept(t_s, np.clip(load, -STOP_N, STOP_N), contact_n)
+        if not len(t_s):
+            return np.empty((0, 2), np.int32)
+        own = truth.tip_mass_kg * self._at_tips(t_s, specific_force, rate)
+        crept = self._creep.after(t_s, np.clip(contact_n + own, -STOP_N, STOP_N), own[0])
         felt = crept + truth.cross_talk * crept[:, ::-1]
         warmth = (temperature_c - REFERENCE_C)[:, None]
         measured = _straightened(felt, truth) * (1.0 + truth.gain_per_k * warmth) + truth.zero_n_per_k * warmth
@@ -112,39 +116,42 @@ class LoadCells:
 
     def _at_tips(self, t_s: Array, specific_force: Array, rate: Array) -> Array:
         """(n, 2) specific force at each tip's centre along its axis: f + alpha x r + omega x (omega x r)."""
-        truth, n = self._truth, len(t_s)
-        alpha = (
-            _slope(np.concatenate([self._before_s, t_s]), np.concatenate([self._before_rate, rate]))[-n:] if n else rate
-        )
+        truth = self._truth
+        t_s, rates = np.concatenate([self._before_s, t_s]), np.concatenate([self._before_rate, rate])
+        alpha = _slope(t_s, rates)[-len(rate) :]
         swing = (rate @ truth.axis.T) * (rate @ truth.tip_centre_m.T)
         swing = swing - self._along * np.sum(rate * rate, axis=1)[:, None]
         return np.asarray(specific_force @ truth.axis.T + alpha @ self._lever + swing)
 
-    def _crept(self, t_s: Array, load: Array, contact_n: Array) -> Array:
-        """Load and its creep, (n, 2): first-order lags of a load that is constant from sample to sample.
 
-        Before its first sample a cell has long borne the weight of its tip, and nothing else.
+class Creep:
+    """A load and its slow growth: first-order lags of a load that is constant from sample to sample."""
+
+    def __init__(self, share: Array, time_s: Array) -> None:
+        self._share, self._time_s = share, time_s
+        self._lag = np.zeros_like(time_s)
+        self._before_s: float | None = None
+
+    def after(self, t_s: Array, load: Array, settled: Array) -> Array:
+        """(n, 2) load with its creep at times t_s (n,), from the load (n, 2) of consecutive samples.
+
+        settled: (2,) load that the cells had borne for long before their very first sample.
         """
         n = len(load)
-        if n == 0:
-            return load
-        if not len(self._before_s):
-            self._lag = np.repeat((load[0] - contact_n[0])[:, None], self._lag.shape[1], axis=1)
-        shares, times = self._truth.creep_share, self._truth.creep_s
-        before_s = self._before_s[-1] if len(self._before_s) else t_s[0]
+        if self._before_s is None:
+            self._lag, self._before_s = self._lag + settled[:, None], float(t_s[0])
         out = np.empty_like(load)
         first = 0
         while first < n:
             end = max(first + 1, int(np.searchsorted(t_s, t_s[first] + _CREEP_SPAN_S)))
             part, at = load[first:end, :, None], t_s[first:end]
-            new = -np.expm1(-np.diff(at, prepend=before_s)[:, None, None] / times)
-            start = self._lag + new[0] * (part[0] - self._lag)
-            growth = np.exp((at - at[0])[:, None, None] / times)
+            new = -np.expm1(-np.diff(at, prepend=self._before_s)[:, None, None] / self._time_s)
+            growth = np.exp((at - at[0])[:, None, None] / self._time_s)
             lagged = new * part * growth
-            lagged[0] = start
+            lagged[0] += (1.0 - new[0]) * self._lag
             lagged = np.cumsum(lagged, axis=0) / growth
-            out[first:end] = load[first:end] + np.sum(shares * lagged, axis=2)
-            self._lag, before_s, first = lagged[-1], at[-1], end
+            out[first:end] = load[first:end] + np.sum(self._share * lagged, axis=2)
+            self._lag, self._before_s, first = lagged[-1], float(at[-1]), end
         return out
 
 

@@ -121,19 +121,11 @@ def make_unit(seed: int) -> Unit:
     )
 
 
-def curve_shape(force_n: Array) -> Array:
-    """Error of the curve at that force, as a share of its worst: nothing at zero and at full scale, most at 2/3.
-
-    The factory's gain is that of the line through both ends, so its curve is wrong in between: s^2 (1 - s) * 27/4.
-    """
-    share = force_n / FORCE_FULL_SCALE_N
-    return np.asarray(6.75 * share * share * (1.0 - share))
-
-
 def _load_cells(rng: np.random.Generator) -> tuple[tuple[ForceCalibration, ...], CellTruth, Array]:
     """Records and truth of both tips, and the true area of their faces, mm2.
 
-    ``u_curve_n`` is one number for two terms: the curve is wrong by u_curve_n * standard normal * `curve_shape`.
+    ``u_curve_n`` is one number for two terms. The factory's gain is that of the line through both ends, so its curve is
+    wrong in between, by u_curve_n * standard normal * 27/4 s^2 (1 - s), s being the share of full scale: most at 2/3.
     ``u_creep_share`` is one number for all of creep: each of the three shares and that of a slow creep which the
     record does not hold is wrong by half of it, so that in sum it is what remains after a long time.
     """

@@ -1,18 +1,19 @@
 """Part of one record into another: the weights of today beside the inertial unit of last year.
 
 Coefficients hold at their record's reference temperature. Where the two differ, what is taken over is moved to the
-other's first, exactly as the model of a tip (see `estimation.calibration`) says.
+other's first, by the model of a tip.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
+from nexuslink.calibration.convert import tool_calibration, with_calibration
 from nexuslink.calibration.errors import MergeError
-from nexuslink.protocol.messages import CalibrationRecord, ForceCalibration, SensorCalibration
+from nexuslink.estimation import reference
+from nexuslink.protocol.messages import CalibrationRecord
 
 GEOMETRY: Final = (
     "tip_mass_kg", "tip_centre_m", "axis", "contact_area_mm2", "contact_radius_mm", "u_tip_mass_kg", "u_area",
@@ -83,30 +84,6 @@ def merge(
 
 def at_temperature(record: CalibrationRecord, celsius: float) -> CalibrationRecord:
     """The same calibration with another reference temperature: it gives the same newtons at every temperature."""
-    warmth = celsius - record.temperature_c
-    if warmth == 0:
+    if celsius == record.temperature_c:
         return record
-    return replace(
-        record,
-        temperature_c=celsius,
-        force=tuple(_warmer_tip(tip, warmth) for tip in record.force),
-        gyro=_warmer_sensor(record.gyro, warmth),
-        accelerometer=_warmer_sensor(record.accelerometer, warmth),
-    )
-
-
-def _warmer_tip(tip: ForceCalibration, warmth: float) -> ForceCalibration:
-    span = 1.0 + tip.gain_per_k * warmth
-    return replace(
-        tip,
-        zero_counts=round(tip.zero_counts + tip.zero_n_per_k * warmth / tip.gain_n_per_count),
-        gain_n_per_count=tip.gain_n_per_count / span,
-        gain_per_k=tip.gain_per_k / span,
-        zero_n_per_k=tip.zero_n_per_k / span,
-        u_zero_n=math.hypot(tip.u_zero_n, tip.u_zero_n_per_k * warmth),
-        u_gain=math.hypot(tip.u_gain, tip.u_gain_per_k * warmth),
-    )
-
-
-def _warmer_sensor(sensor: SensorCalibration, warmth: float) -> SensorCalibration:
-    return replace(sensor, bias=tuple(b + k * warmth for b, k in zip(sensor.bias, sensor.bias_per_k, strict=True)))
+    return with_calibration(record, reference.at_temperature(tool_calibration(record), celsius))
