@@ -56,6 +56,40 @@ class LinkQuality:
     silent_s: float
 
 
+class Certainty:
+    """How sure the newest values of one tip are. Worked out when asked for: a replay has many and looks at none."""
+
+    __slots__ = ("_estimates", "_tip")
+
+    def __init__(self, estimates: Estimates | None, tip: int) -> None:
+        self._estimates, self._tip = estimates, tip
+
+    @property
+    def u_force_n(self) -> float:
+        """Standard uncertainty of the force, as those below of theirs; NaN where nothing came yet."""
+        return math.nan if self._estimates is None else float(self._estimates.u_force_n[-1, self._tip])
+
+    @property
+    def u_tip_angle_deg(self) -> float:
+        """Of the tip's angle from vertical."""
+        return math.nan if self._estimates is None else self._estimates.attitude.u_tip_angle_deg[self._tip]
+
+    @property
+    def turn_deg(self) -> float:
+        """How far the base has turned since contact, counterclockwise from above; NaN without contact."""
+        return math.nan if self._estimates is None else self._estimates.attitude.turn_deg
+
+    @property
+    def u_turn_deg(self) -> float:
+        """Of the turn."""
+        return math.nan if self._estimates is None else self._estimates.attitude.u_turn_deg
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why the values are not to be trusted, if they are not. Never stops anything."""
+        return None if self._estimates is None else self._estimates.doubt
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything one glance needs; the values are the plan's tip, newest sample."""
@@ -71,14 +105,7 @@ class Snapshot:
     simulated: bool
     recording_s: float
     t_us: int
-    u_force_n: float = math.nan
-    """Standard uncertainty of ``force_n``, as those below of theirs; NaN where it is not known."""
-    u_tip_angle_deg: float = math.nan
-    turn_deg: float = math.nan
-    """How far the base has turned since contact, counterclockwise from above; NaN without contact."""
-    u_turn_deg: float = math.nan
-    doubt: Doubt | None = None
-    """Why the values are not to be trusted, if they are not. Never stops anything."""
+    certainty: Certainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +193,7 @@ class Pipeline:
         self._meter = LinkMeter(decoder)
         self._first_us: int | None = None
         self._values = (math.nan, math.nan, math.nan, math.nan)
+        self._newest: Estimates | None = None
         self.t_us = 0
 
     def process(self, chunk: Chunk, decoded: Decoded, clock: ClockFit | None = None) -> LiveUpdate:
@@ -180,6 +208,7 @@ class Pipeline:
 
     def _guide(self, estimates: Estimates) -> None:
         tip = self.plan.tip
+        self._newest = estimates
         self.t_us = int(estimates.t_us[-1])
         if self._first_us is None:
             self._first_us = int(estimates.t_us[0])
@@ -205,8 +234,9 @@ class Pipeline:
         cue = self._coach.advise(state, force, angle, direction, link.silent_s)
         recorded = (self.t_us - self._first_us) / 1e6 if self._first_us is not None else 0.0
         return Snapshot(
-            self.plan, state, cue, force, pressure, angle, direction, link, self._simulated, recorded, self.t_us
-        )
+            self.plan, state, cue, force, pressure, angle, direction, link, self._simulated, recorded, self.t_us,
+            Certainty(self._newest, self.plan.tip),
+        )  # fmt: skip
 
     def summary(self) -> HoldSummary:
         """How the hold was."""

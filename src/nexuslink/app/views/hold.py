@@ -226,10 +226,11 @@ class HoldView(View):
 
     def _weigh(self, snapshot: Snapshot, now_us: int) -> None:
         """Take up a doubt at once, let go of it late."""
-        if snapshot.doubt is not None:
-            if snapshot.doubt is not self._doubt:
+        doubt = snapshot.certainty.doubt
+        if doubt is not None:
+            if doubt is not self._doubt:
                 self._status_at = -1
-            self._doubt, self._doubt_until = snapshot.doubt, now_us + _DOUBT_US
+            self._doubt, self._doubt_until = doubt, now_us + _DOUBT_US
         elif self._doubt is not None and now_us >= self._doubt_until:
             self._doubt = None
             self._status_at = -1
@@ -237,13 +238,14 @@ class HoldView(View):
     def _say_how_sure(self, snapshot: Snapshot) -> None:
         """The small lines under both numbers, and the turn of the base."""
         about = _ABOUT.get(self._doubt.name.partition("_")[0], _BOTH) if self._doubt is not None else ()
-        known = snapshot.u_force_n > 0 and math.isfinite(snapshot.force_n)
-        exact = amount(snapshot.force_n, snapshot.u_force_n, "N", 1) if known else ""
+        sure = snapshot.certainty
+        known = sure.u_force_n > 0 and math.isfinite(snapshot.force_n)
+        exact = amount(snapshot.force_n, sure.u_force_n, "N", 1) if known else ""
         self.ring.feed_exact(*((NOT_SURE, True) if "force" in about else (exact, False)))
         tilted = math.isfinite(snapshot.tip_angle_deg)
-        spread_deg = spread(snapshot.u_tip_angle_deg, "°", 1) if tilted else ""
+        spread_deg = spread(sure.u_tip_angle_deg, "°", 1) if tilted else ""
         self.disc.feed_aside(*((NOT_SURE, True) if "angle" in about else (spread_deg, False)))
-        self.disc.feed_turn(snapshot.turn_deg, COVERAGE * snapshot.u_turn_deg)
+        self.disc.feed_turn(sure.turn_deg, COVERAGE * sure.u_turn_deg)
 
     def _move(self, snapshot: Snapshot, ring: Ring, step_s: float) -> None:
         """Needle and dot."""
