@@ -42,6 +42,11 @@ class Asked:
     u_masses_kg: tuple[float, ...] = ()
     latitude_deg: float | None = None
 
+    @property
+    def u_mass_share(self) -> float:
+        """Standard uncertainty of the worst known mass, as a share of it."""
+        return max((u / kg for u, kg in zip(self.u_masses_kg, self.masses_kg, strict=True)), default=0.0)
+
 
 def numbers(text: str) -> list[float]:
     """Numbers with blanks or semicolons between them; a comma inside a number is a decimal comma. ValueError."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 AT_N: Final = 60.0
 """The curve is shown by what it adds at this force."""
-TIPS: Final = (("psoas", "broad tip"), ("iliacus", "narrow tip"))
+TIPS: Final = ("psoas", "iliacus")
 
 
 class Change(NamedTuple):
@@ -61,11 +61,11 @@ def changes(found: CalibrationRecord, left: CalibrationRecord) -> tuple[Change, 
 
     beyond = {row.field.partition("[")[0] for row in compare(found, left) if row.flag is Flag.BEYOND}
     lines = []
-    for at, (tip, name) in enumerate(TIPS):
+    for at, tip in enumerate(TIPS):
         before, after = found.force[at], left.force[at]
         for words, fields, said in _OF_TIP:
             moved = any(f"force.{tip}.{field}" in beyond for field in fields)
-            lines.append(Change(f"{name}, {words}".capitalize(), said(before, before), said(after, before), moved))
+            lines.append(Change(f"{tip.capitalize()}, {words}", said(before, before), said(after, before), moved))
     for sensor, unit, factor in _SENSORS:
         old, new = getattr(found, sensor), getattr(left, sensor)
         for words, field, told in _OF_SENSOR:

@@ -32,7 +32,7 @@ ENDINGS: dict[str, Ending] = {
 }
 UNKNOWN = Ending("The hold ended.", "Start again when you are ready.")
 
-COVERAGE = 2.0
+COVERAGE = 1.96
 """What is written behind a plus-minus is this many standard uncertainties: 95 %."""
 _DIGITS = 4
 

@@ -80,7 +80,7 @@ class Calibrating:
         self._force, self._imu = force.stream, imu.stream
         self._over = asyncio.Event()
         self._ended = ""
-        self._heard_ns = nexus.now_ns
+        self._heard_ns = nexus.transport.now_ns()
         self._captured = (0, 0)
         self._captured_us = 0
 

@@ -31,13 +31,13 @@ _EMPTY: Final = "Each reading appears here."
 
 
 class Residuals(Instrument):
-    """Rows of points; ``steps`` of them are to come in all, 0 where that is open."""
+    """Rows of points; ``left`` of them are still to come, as far as is known."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Captured points", parent)
         self._points: tuple[CapturedPoint, ...] = ()
         self._unit_shown = ""
-        self._steps = 0
+        self._left = 0
 
     @property
     def fitted(self) -> bool:
@@ -56,11 +56,11 @@ class Residuals(Instrument):
         far += [COVERAGE * p.u for p in self._points if math.isfinite(p.u)]
         return nice_step(1.05 * max(far, default=1.0) or 1.0)
 
-    def feed(self, points: tuple[CapturedPoint, ...], unit: str, steps: int) -> None:
+    def feed(self, points: tuple[CapturedPoint, ...], unit: str, left: int) -> None:
         """Show these points; nothing happens when they are the same."""
-        if (unit, steps) == (self._unit_shown, self._steps) and _same(points, self._points):
+        if (unit, left) == (self._unit_shown, self._left) and _same(points, self._points):
             return
-        self._points, self._unit_shown, self._steps = points, unit, steps
+        self._points, self._unit_shown, self._left = points, unit, left
         self.say("; ".join(self._words(point) for point in points) or _EMPTY)
         self.update()
 
@@ -83,7 +83,7 @@ class Residuals(Instrument):
         painter.setBrush(colour(tokens.panel))
         painter.drawRoundedRect(box, self.px(RADIUS), self.px(RADIUS))
         inner = box.adjusted(16 * unit, 6 * unit, -16 * unit, -6 * unit)
-        rows = max(len(self._points), self._steps)
+        rows = len(self._points) + self._left
         self._write(painter, QRectF(inner.left(), inner.top(), inner.width(), _HEAD * unit), self._heading(), "mute")
         if rows == 0:
             self._write(painter, inner, _EMPTY, "mute", Qt.AlignmentFlag.AlignCenter)
@@ -107,8 +107,7 @@ class Residuals(Instrument):
 
     def _heading(self) -> str:
         if not self.fitted:
-            done = f"{len(self._points)} of {self._steps}" if self._steps else f"{len(self._points)}"
-            return f"Captured: {done}"
+            return f"Captured: {len(self._points)}"
         return "Difference from what is expected, and its 95 % interval"
 
     def _write(

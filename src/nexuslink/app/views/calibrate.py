@@ -47,6 +47,11 @@ SHOWN: Final = {
 """Stage -> tone, and the line under the sentence."""
 
 
+_OVER: Final = (Stage.DONE, Stage.REFUSED)
+UNPARTED: Final = ("°/s",)
+"""Units of what has no points: the tool's picture gets their room."""
+
+
 class CalibrateView(View):
     """A calibration in progress. ``leave``: given up. ``again``: from the beginning, after it broke."""
 
@@ -58,7 +63,7 @@ class CalibrateView(View):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._picture: Picture | None = None
-        self._stale = self._broken = self._sure = False
+        self._stale = self._broken = self._sure = self._unparted = False
         self._name = self.add(Text("", Type.MID, bold=True, parent=self))
         self._step = self.add(Text("", Type.MID, ink="mute", parent=self))
         self.tool = self.add(TurningTool(self))
@@ -112,13 +117,14 @@ class CalibrateView(View):
         self.sentence.feed(*BEGINNING, "calm")
         self.reading.feed(float("nan"), 0.0, "", 0.0, "")
         self.points.feed((), "", 0)
+        self._alone(False)
         self.tool.feed(None)
         self.trace.feed(CaptureLog())
         self._again.hide()
         self._why.hide()
         self._hint.show()
         self._undo.setEnabled(False)
-        self._undo.show()
+        self._undo.setVisible(not self._unparted)
         self._leave.set_word("Give up")
         self._set_stale(False)
         self.set_simulated(simulated)
@@ -137,16 +143,18 @@ class CalibrateView(View):
             self._name.set_text(picture.title)
             self.relayout()
         tone, detail = SHOWN[picture.stage]
-        if picture.stage in (Stage.DONE, Stage.REFUSED):
+        if picture.stage in _OVER:
             self._watch.stop()
-        if self._sure and (not picture.points or before is None or picture.stage is not before.stage):
+        if self._sure and (not has_captured(picture) or before is None or picture.stage is not before.stage):
             self._set_sure(False)
         self.sentence.feed(picture.sentence, SURE if self._sure else detail, "warn" if self._sure else tone)
         self._step.set_text(step_words(picture))
         done = picture.progress_of_step
         note = f"{100 * min(1.0, max(0.0, done)):.0f} % of this reading" if picture.stage is Stage.CAPTURING else ""
         self.reading.feed(picture.reading, picture.reading_u, picture.unit, done, note)
-        self.points.feed(picture.points, picture.unit, picture.steps)
+        left = max(0, picture.steps - picture.step)
+        self.points.feed(picture.points, picture.unit, left if picture.stage not in _OVER else 0)
+        self._alone(picture.unit in UNPARTED)
         self.tool.feed(picture.up)
         self.trace.feed(log)
         self._undo.setEnabled(bool(picture.points))
@@ -174,13 +182,20 @@ class CalibrateView(View):
 
     def _left(self) -> None:
         """Out at once while nothing is captured, else on the second wish."""
-        captured = self._picture is not None and bool(self._picture.points)
+        captured = self._picture is not None and has_captured(self._picture)
         if captured and not self._sure and not self._broken:
             self._set_sure(True)
             self.sentence.feed(self.sentence.said[0], SURE, "warn")
             return
         self._watch.stop()
         self.leave.emit()
+
+    def _alone(self, unparted: bool) -> None:
+        if unparted != self._unparted:
+            self._unparted = unparted
+            self.points.setVisible(not unparted)
+            self._undo.setVisible(not unparted)
+            self.relayout()
 
     def _set_sure(self, sure: bool) -> None:
         self._sure = sure
@@ -211,7 +226,7 @@ class CalibrateView(View):
         trace_top = foot - 120
         left = 520.0 + max(0.0, (width - 1280) * 0.3)
         top, room = 80.0, trace_top - 16 - 80
-        picture = max(168.0, min(0.46 * room, 0.75 * left))
+        picture = room if self._unparted else max(168.0, min(0.46 * room, 0.75 * left))
         self.place(self.tool, MARGIN, top, left, picture)
         self.place(self.points, MARGIN, top + picture + 8, left, room - picture - 8)
         right = MARGIN + left + 56
@@ -227,10 +242,15 @@ class CalibrateView(View):
         self.place(self._hint, width - MARGIN - 140, foot, 140, 72)
 
 
+def has_captured(picture: Picture) -> bool:
+    """Whether leaving would throw something away."""
+    return bool(picture.points) or picture.step > 0
+
+
 def step_words(picture: Picture) -> str:
     """``reading 2 of 6``; while it is open, how many there are."""
     if not picture.steps:
         return f"{picture.step} captured" if picture.step else ""
-    if picture.stage in (Stage.DONE, Stage.REFUSED):
+    if picture.stage in _OVER:
         return f"{picture.steps} of {picture.steps}"
     return f"step {min(picture.step + 1, picture.steps)} of {picture.steps}"

@@ -23,9 +23,9 @@ from nexuslink.app.views.base import View
 
 _TOP: Final = 168
 _CARD: Final = (88, 76)  # step and height
-_TIPS: Final = ("Broad tip", "Narrow tip")
+_TIPS: Final = ("Psoas, broad", "Iliacus, narrow")
 POSES: Final = {
-    "upright": (0.0, 0.0, 1.0), "upside down": (0.0, 0.0, -1.0), "mark up": (1.0, 0.0, 0.0),
+    "tips up": (0.0, 0.0, 1.0), "base up": (0.0, 0.0, -1.0), "mark up": (1.0, 0.0, 0.0),
     "mark down": (-1.0, 0.0, 0.0), "left side up": (0.0, 1.0, 0.0), "right side up": (0.0, -1.0, 0.0),
 }  # fmt: skip
 """Name of a side -> up in the tool's frame."""
@@ -48,7 +48,7 @@ CHOICES: Final = (
         "zero", "Zero", "half a minute, no tools",
         "A table. Stand the tool on it, upright, with nothing on the tips. "
         "Takes out what the cells read when nothing presses.",
-        frozenset(), ("upright",),
+        frozenset(), ("tips up",),
     ),
     Choice(
         "weights", "Weights", "ten minutes, three to eight weights",
@@ -111,7 +111,9 @@ class ChooseView(View):
         self._begin.clicked.connect(self._go)
         self._back.clicked.connect(self.back)
         self._group.idToggled.connect(self._picked)
-        self._failed = ""
+        self._suggested: dict[str, str] = {}
+        self._written: dict[str, str] = {}
+        self._form = ""
         self._cards[0].setChecked(True)
 
     def _row(self, words: tuple[str, ...]) -> list[Segment]:
@@ -152,16 +154,23 @@ class ChooseView(View):
         self._tips[tip].setChecked(True)
         self._changed()
 
-    def show_ready(self, about: str) -> None:
-        """A tool is there; ``about`` says which, and how it was calibrated last."""
+    def suggest(self, masses: str, check: str) -> None:
+        """What stands in the form at first, in kilograms: for weights and for a check."""
+        self._suggested = {"weights": masses, "check": check}
+        self._written = {}
+        self.fill(self._suggested.get(self._form, ""))
+
+    def show_about(self, about: str) -> None:
+        """Which tool is there, and how it was calibrated last."""
         self._tool.set_text(about)
-        self._failed = ""
+
+    def show_ready(self) -> None:
+        """A beginning is possible."""
         self._begin.set_word("Begin")
         self._changed()
 
     def show_starting(self) -> None:
         """The tool has been asked to send."""
-        self._failed = ""
         self._begin.set_word("Starting")
         self._begin.setEnabled(False)
 
@@ -169,7 +178,6 @@ class ChooseView(View):
         """It could not begin: what went wrong, as one line."""
         self._begin.set_word("Begin")
         self._begin.setEnabled(True)
-        self._failed = message
         self._note.set_text(f"▲ {message}", ink="warn")
 
     # -- inside ---------------------------------------------------------------------------------------------------
@@ -204,10 +212,14 @@ class ChooseView(View):
                 part.setVisible(name in choice.form)
         for name, picture in self._poses.items():
             picture.setVisible(name in choice.poses)
+        if "masses" in choice.form and choice.name != self._form:  # each keeps what was written for it
+            if self._form:
+                self._written[self._form] = self._masses.text
+            self._form = choice.name
+            self._masses.set_text(self._written.get(choice.name, self._suggested.get(choice.name, "")))
         one = choice.name == "check"
         self._masses.set_hint("5" if one else "1 2 5")
         self._masses.set_label("Mass" if one else "Masses, in the order you put them on")
-        self._failed = ""
         self._changed()
         self.relayout()
 

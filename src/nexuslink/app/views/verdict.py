@@ -43,6 +43,8 @@ class State(Enum):
     REFUSED = ("Start again", "Back")
 
 
+TRACED: Final = 6
+"""With more points than this the list gets the trace's room."""
 KEPT: Final = "The tool keeps its old calibration until you write the new one."
 ASK: Final = "It stands inside the tool's base."
 SIMULATED_CODE: Final = "Simulated tool: its code is {}."
@@ -62,6 +64,7 @@ class VerdictView(View):
         super().__init__(parent)
         self._state = State.REFUSED
         self._simulated_code: int | None = None
+        self._rows = 0
         self._name = self.add(Text("", Type.MID, bold=True, parent=self))
         self._step = self.add(Text("", Type.MID, ink="mute", parent=self))
         self.sentence = self.add(Sentence(self))
@@ -95,16 +98,20 @@ class VerdictView(View):
     # -- states ---------------------------------------------------------------------------------------------------
 
     def show_end(
-        self, log: CaptureLog, changes: tuple[Change, ...], checked: bool, simulated_code: int | None
+        self,
+        log: CaptureLog,
+        picture: Picture,
+        changes: tuple[Change, ...],
+        checked: bool,
+        simulated_code: int | None,
     ) -> None:
-        """A finished calibration. ``checked``: it was a check, there is nothing to write."""
-        picture = log.picture
-        assert picture is not None  # it has ended
+        """A finished calibration and its last picture. ``checked``: it was a check, there is nothing to write."""
         self.trace.feed(log)
         self._simulated_code = simulated_code
         self._name.set_text(picture.title)
         self._step.set_text(f"{len(picture.points)} captured")
-        self.points.feed(picture.points, picture.unit, len(picture.points))
+        self.points.feed(picture.points, picture.unit, 0)
+        self._rows = len(picture.points)
         self.changes.feed(changes)
         self.code.set_text("")
         self.set_simulated(picture.simulated)
@@ -144,7 +151,6 @@ class VerdictView(View):
         self.code.setVisible(asking)
         self._note.setVisible(asking)
         self._why.setVisible(state is State.FAILED)
-        self.trace.setVisible(state is not State.FAILED)
         self._hint()
         self.relayout()
         (self.code.line if asking else self).setFocus()
@@ -195,7 +201,10 @@ class VerdictView(View):
         self.place(self._step, MARGIN + title + 20, 26, 320, 34)
         self.place(self.sentence, MARGIN, 72, width - 2 * MARGIN, SENTENCE_SIZE[1])
         foot = height - 100
-        top, bottom = 72 + SENTENCE_SIZE[1] + 16, foot - 24 - 104 - 16
+        failed = self._state is State.FAILED
+        self.trace.setVisible(not failed and self._rows <= TRACED)
+        below = 120 if failed or self._rows <= TRACED else 0
+        top, bottom = 72 + SENTENCE_SIZE[1] + 16, foot - 24 - below
         self.place(self.trace, MARGIN, bottom + 16, width - 2 * MARGIN, 104)
         half = 0.54 * (width - 2 * MARGIN - 24)
         wide = self.changes_shown
