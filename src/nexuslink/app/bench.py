@@ -114,10 +114,13 @@ class Bench:
     async def write(self, code: int) -> None:
         """What came out into the tool, read back and compared. Raises `WriteError`, `ArchiveError` or `DeviceError`."""
         from nexuslink.calibration.writing import write_to_tool
+        from nexuslink.protocol.exchange import LinkState
 
         outcome = self._outcome
         if outcome is None or outcome.record is None:
             raise BenchError("There is nothing to write. Calibrate first.")
+        if self._nexus.state is LinkState.STREAMING:  # its STOP was lost at the end of the calibration
+            await self._nexus.stop()
         await write_to_tool(
             self._nexus, outcome.record, code, self._archive, outcome.event.reason, outcome.event.observations
         )

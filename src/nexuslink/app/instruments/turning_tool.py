@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPolygonF
+from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument, blend
@@ -23,19 +23,20 @@ from nexuslink.app.theme import RADIUS, Type, colour, font
 Array = NDArray[np.float64]
 
 UNKNOWN: Final = "Position unknown"
-_MOVED: Final = math.sin(math.radians(0.4))
-_AROUND: Final = 32  # corners of a ring
+_MOVED: Final = math.sin(math.radians(0.7))
+_AROUND: Final = 24  # corners of a ring
+_SHADES: Final = 48
 _ELEVATION: Final = math.radians(16.0)  # from where it is seen
 _YAW: Final = math.radians(-24.0)
 _AIM: Final = math.radians(-40.0)  # where the tips of a lying tool point, from the right of the picture
 _LIGHT: Final = np.array([-0.45, -0.55, 0.70]) / np.linalg.norm([-0.45, -0.55, 0.70])
 _MIDDLE: Final = np.array([0.0, 0.0, 0.5])  # the tool turns about this point of its own
 _REACH: Final = 1.42  # the farthest corner from it
-_BASE: Final = ((-0.02, 0.86, 0.55), (0.06, 1.0, 0.64), (0.24, 0.99, 0.63), (0.38, 0.88, 0.55), (0.44, 0.68, 0.42))
+_BASE: Final = ((-0.02, 0.90, 0.57), (0.06, 1.0, 0.64), (0.28, 0.98, 0.62), (0.44, 0.70, 0.44))
 """Height, half length, half width of each ring."""
 _TIPS: Final = (
-    ((-0.34, 0.0, 0.42), (0.0, 0.0, 1.0), ((0.0, 0.34), (0.45, 0.30), (0.68, 0.27), (0.80, 0.20), (0.86, 0.08))),
-    ((0.40, 0.0, 0.40), (0.57, 0.0, 0.82), ((0.0, 0.26), (0.35, 0.17), (0.75, 0.13), (0.86, 0.10), (0.90, 0.04))),
+    ((-0.34, 0.0, 0.42), (0.0, 0.0, 1.0), ((0.0, 0.34), (0.66, 0.28), (0.80, 0.20), (0.86, 0.08))),
+    ((0.40, 0.0, 0.40), (0.57, 0.0, 0.82), ((0.0, 0.26), (0.35, 0.17), (0.80, 0.12), (0.90, 0.04))),
 )
 """Foot, direction, (distance, radius) of each ring: the broad tip, and the narrow one that leans to the mark."""
 _MARK: Final = (
@@ -63,6 +64,7 @@ class TurningTool(Instrument):
         super().__init__(caption or "The tool now", parent)
         self._caption = caption
         self._up: Array | None = None
+        self._inks: dict[tuple[int, bool, bool], tuple[QPen, QBrush]] = {}
 
     @property
     def up(self) -> Array | None:
@@ -111,9 +113,9 @@ class TurningTool(Instrument):
         ys = (middle.y() - scale * points[:, :, 2]).tolist()
         for at in np.argsort(-depth).tolist():
             piece = int(front[at])
-            ink = self._shade(float(light[piece]), piece >= len(solid.normals) - solid.marks, known)
-            painter.setPen(ink)
-            painter.setBrush(ink)
+            pen, brush = self._ink(int(light[piece] * _SHADES), piece >= len(solid.normals) - solid.marks, known)
+            painter.setPen(pen)
+            painter.setBrush(brush)
             painter.drawPolygon([QPointF(x, y) for x, y in zip(xs[at], ys[at], strict=True)])
         painter.setFont(font(self.px(Type.SMALL)))
         painter.setPen(colour(tokens.mute))
@@ -139,6 +141,18 @@ class TurningTool(Instrument):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(blend(self.tokens.panel, self.tokens.raised, 0.9))
         painter.drawEllipse(QPointF(middle.x(), y), wide, wide * math.sin(_ELEVATION) * 1.1)
+
+    def dressed(self) -> None:
+        """Other colours."""
+        self._inks.clear()
+
+    def _ink(self, step: int, is_mark: bool, known: bool) -> tuple[QPen, QBrush]:
+        """Of one of few shades; making colours anew for each piece would cost more than painting it."""
+        key = step, is_mark, known
+        if key not in self._inks:
+            shade = self._shade(step / _SHADES, is_mark, known)
+            self._inks[key] = QPen(shade), QBrush(shade)
+        return self._inks[key]
 
     def _shade(self, light: float, is_mark: bool, known: bool) -> QColor:
         tokens = self.tokens
