@@ -69,9 +69,13 @@ def masses_kg(text: str, unit: str, fewest: int = FEWEST_WEIGHTS) -> tuple[float
     made = tuple(value * KG_PER[unit] for value in given)
     for value, kg in zip(given, made, strict=True):
         if not math.isfinite(kg) or kg < LEAST_KG:
-            raise FormError("masses", f"{value:g} {unit} is too light to say anything; the least is {_said(LEAST_KG, unit)}.")
+            raise FormError(
+                "masses", f"{value:g} {unit} is too light to say anything; the least is {_said(LEAST_KG, unit)}."
+            )
         if kg > MOST_KG:
-            raise FormError("masses", f"{value:g} {unit} is more than the tip may bear, {_said(MOST_KG, unit)}; is the unit right?")
+            raise FormError(
+                "masses", f"{value:g} {unit} is more than the tip may bear, {_said(MOST_KG, unit)}; is the unit right?"
+            )
     if fewest == 1 and len(made) > 1:
         raise FormError("masses", "One weight is enough for a check; name only the one you use.")
     if len({round(kg, 6) for kg in made}) < fewest:
@@ -96,7 +100,10 @@ def u_masses_kg(text: str, unit: str, masses: tuple[float, ...]) -> tuple[float,
     widths = [value / 100 * mass if share else value * KG_PER[unit] for mass in masses]
     for mass, width in zip(masses, widths, strict=True):
         if not math.isfinite(width) or width < 0 or width > MOST_TOLERANCE * mass:
-            raise FormError("tolerance", f"A tolerance of {written} does not fit {_said(mass, unit)}; write it per weight, for example 0.5 %.")
+            raise FormError(
+                "tolerance",
+                f"A tolerance of {written} does not fit {_said(mass, unit)}; write it per weight, for example 0.5 %.",
+            )
     return tuple(max(width, 1e-6 * mass) / math.sqrt(3) for mass, width in zip(masses, widths, strict=True))
 
 
@@ -109,7 +116,9 @@ def latitude_deg(text: str) -> float | None:
     try:
         (value,) = numbers(written[:-1].rstrip("° ") if side else written.rstrip("° "))
     except ValueError:
-        raise FormError("latitude", f"“{written[:24]}” is not a latitude; write degrees, for example 52.5 or 33.9 S.") from None
+        raise FormError(
+            "latitude", f"“{written[:24]}” is not a latitude; write degrees, for example 52.5 or 33.9 S."
+        ) from None
     if not -90 <= value <= 90 or (side and value < 0):
         raise FormError("latitude", f"A latitude is between 90 S and 90 N, not {written[:24]}.")
     return value * (side or 1.0)

@@ -16,7 +16,7 @@ from nexuslink.app.changes import Change, changes
 
 if TYPE_CHECKING:
     from nexuslink.calibration.picture import Picture
-    from nexuslink.calibration.procedure import Procedure
+    from nexuslink.calibration.procedure import Procedure, Setting
     from nexuslink.device.nexus import Nexus
     from nexuslink.live.calibrating import Calibrating, Outcome
     from nexuslink.protocol.messages import CalibrationRecord
@@ -77,7 +77,9 @@ def procedure_for(asked: Asked, nexus: Nexus) -> Procedure:
         return WeightProcedure(asked.tip, asked.masses_kg, setting, asked.u_mass_share)
     if asked.choice == "check":
         return CheckProcedure(asked.tip, asked.masses_kg[0], setting, asked.u_mass_share)
-    return {"zero": ZeroProcedure, "poses": PoseProcedure, "turning": GyroProcedure}[asked.choice](setting)
+    plain: dict[str, Callable[[Setting], Procedure]]
+    plain = {"zero": ZeroProcedure, "poses": PoseProcedure, "turning": GyroProcedure}
+    return plain[asked.choice](setting)
 
 
 class Bench:

@@ -208,7 +208,9 @@ class Bridge(QObject):
     def calibrate(self, asked: Asked) -> None:
         """Begin a calibration on the open tool."""
         log = self.log = CaptureLog()
-        self._ask("calibrate", self._desk.calibrate(asked, lambda t_us, picture: self._look(log, t_us, picture)), OPEN_S)
+        self._ask(
+            "calibrate", self._desk.calibrate(asked, lambda t_us, picture: self._look(log, t_us, picture)), OPEN_S
+        )
 
     def undo(self) -> None:
         """Take the latest captured point back."""

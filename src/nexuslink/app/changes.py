@@ -46,7 +46,11 @@ _OF_TIP: Final[tuple[tuple[str, tuple[str, ...], _Tip], ...]] = (
 _Sensor = Callable[["SensorCalibration", float], str]
 _OF_SENSOR: Final[tuple[tuple[str, str, _Sensor], ...]] = (
     ("offset", "bias", lambda sensor, factor: f"{factor * math.hypot(*sensor.bias):.3g}"),
-    ("scale, worst axis", "matrix", lambda sensor, _: f"{100 * max(sensor.matrix[0::4], key=lambda d: abs(d - 1)):.2f} %"),
+    (
+        "scale, worst axis",
+        "matrix",
+        lambda sensor, _: f"{100 * max(sensor.matrix[0::4], key=lambda d: abs(d - 1)):.2f} %",
+    ),
     ("axes askew", "matrix", lambda sensor, _: f"{math.degrees(max(map(abs, _off_diagonal(sensor)))):.2f}°"),
     ("sure of its offset", "u_bias", lambda sensor, factor: _u(factor * sensor.u_bias, "")),
     ("sure of its scale", "u_matrix", lambda sensor, _: _u(100 * sensor.u_matrix, "%")),
@@ -62,17 +66,16 @@ def changes(found: CalibrationRecord, left: CalibrationRecord) -> tuple[Change, 
     beyond = {row.field.partition("[")[0] for row in compare(found, left) if row.flag is Flag.BEYOND}
     lines = []
     for at, tip in enumerate(TIPS):
-        before, after = found.force[at], left.force[at]
+        was, now = found.force[at], left.force[at]
         for words, fields, said in _OF_TIP:
             moved = any(f"force.{tip}.{field}" in beyond for field in fields)
-            lines.append(Change(f"{tip.capitalize()}, {words}", said(before, before), said(after, before), moved))
+            lines.append(Change(f"{tip.capitalize()}, {words}", said(was, was), said(now, was), moved))
     for sensor, unit, factor in _SENSORS:
         old, new = getattr(found, sensor), getattr(left, sensor)
         for words, field, told in _OF_SENSOR:
             tail = f" {unit}" if field in _WITH_UNIT else ""
-            pair = (told(old, factor), told(new, factor))
-            lines.append(Change(f"{sensor.capitalize()}, {words}", *(text + tail for text in pair),
-                                f"{sensor}.{field}" in beyond))  # fmt: skip
+            before, after = told(old, factor) + tail, told(new, factor) + tail
+            lines.append(Change(f"{sensor.capitalize()}, {words}", before, after, f"{sensor}.{field}" in beyond))
     return tuple(line for line in lines if line.found != line.left)
 
 

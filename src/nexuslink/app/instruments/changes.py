@@ -1,4 +1,4 @@
-"""The calibration as it was found and as it is left, line by line; what changed by more than both were sure of is said."""
+"""The calibration as it was found and as it is left; what changed by more than both were sure of is marked."""
 
 from __future__ import annotations
 

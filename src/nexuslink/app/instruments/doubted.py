@@ -1,4 +1,4 @@
-"""How a value says aside how sure it is: its uncertainty in small grey, or a mark and a word where it is not trusted."""
+"""How a value says aside how sure it is: its uncertainty in small grey, or a mark and a word for a doubt."""
 
 from __future__ import annotations
 

@@ -269,11 +269,15 @@ class LeanDisc(Instrument):
         if spread:
             r = reach - 5 * unit
             box = QRectF(middle.x() - r, middle.y() - r, 2 * r, 2 * r)
-            painter.setPen(QPen(colour(self.tokens.line), max(1.0, 6 * unit), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+            painter.setPen(
+                QPen(colour(self.tokens.line), max(1.0, 6 * unit), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
+            )
             painter.drawArc(box, round(16 * (at - spread)), round(32 * min(spread, 180)))
         way = math.radians(at)
         ux, uy = math.cos(way), -math.sin(way)
-        painter.setPen(QPen(colour(self.tokens.mute), max(1.0, 4 * unit), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        painter.setPen(
+            QPen(colour(self.tokens.mute), max(1.0, 4 * unit), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
+        )
         inner, outer = reach - 12 * unit, reach - 1 * unit
         painter.drawLine(
             QPointF(middle.x() + inner * ux, middle.y() + inner * uy),

@@ -32,9 +32,7 @@ class Entry(NamedTuple):
     bad: bool = False
 
 
-def entries(
-    link: LinkQuality, recording_s: float, recording: bool, sound: str, doubt: str = ""
-) -> tuple[Entry, ...]:
+def entries(link: LinkQuality, recording_s: float, recording: bool, sound: str, doubt: str = "") -> tuple[Entry, ...]:
     """The figures of one moment, in the order in which they are shown. A doubt takes the place of most of them."""
     recorded = Entry(f"recording {clock(recording_s)}" if recording else "not recording", not recording)
     if doubt:

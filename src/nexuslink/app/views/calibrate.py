@@ -139,7 +139,7 @@ class CalibrateView(View):
         self._watch.start()
         self._set_stale(False)
         before, self._picture = self._picture, picture
-        if before is not None and before.title != picture.title or before is None:
+        if before is None or before.title != picture.title:
             self._name.set_text(picture.title)
             self.relayout()
         tone, detail = SHOWN[picture.stage]

@@ -287,7 +287,6 @@ class ChooseView(View):
         self.place(self._begin, width - MARGIN - 300, foot, 300, 72)
         self.place(self._back, MARGIN, foot, 240, 72)
 
-
     def _arrange_poses(self, left: float, top: float, room: float, tall: float) -> None:
         """One picture, or two rows of three."""
         shown = [self._poses[name] for name in self.choice.poses]

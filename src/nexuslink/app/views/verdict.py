@@ -223,7 +223,6 @@ class VerdictView(View):
         return self._state not in (State.CHECKED, State.REFUSED)
 
 
-
 def sentence_of(verdict: str) -> str:
     """As a sentence: a capital first, a full stop last."""
     text = verdict.strip()
