@@ -98,3 +98,13 @@ def weights_log(until: Picture = CAPTURING, captured: int = 2) -> CaptureLog:
         level = target
     log.take(round(t * 1e6), until)
     return log
+
+
+def log_of(picture: Picture, seconds: float = 12.0) -> CaptureLog:
+    """The same picture for some seconds."""
+    log = CaptureLog()
+    for at in range(round(seconds * RATE_HZ)):
+        wave = 0.4 if picture.unit == "°/s" else 0.001
+        log.take(round(at * 1e6 / RATE_HZ), replace(picture, reading=picture.reading * (1 + wave * math.sin(at / 23))))
+    log.take(round(seconds * 1e6), picture)
+    return log

@@ -27,16 +27,22 @@ _WEIGHTS: Final = ("weights-psoas", "weights-iliacus")
 _METHODS: Final = ("never calibrated", "calibrated by the factory", "calibrated by its user")
 
 
+SILENT_S: Final = 1.5
+"""A tool that was not heard for so long is lost."""
+
+
 class BenchError(Exception):
     """Something was asked that is not possible now; one plain line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """How a calibration ended. ``broken``: why it ended before everything was captured, else empty."""
+    """How a calibration ended. ``broken``: why it ended before everything was captured, else empty; ``lost``: because
+    the tool is not heard any more."""
 
     picture: Picture
     broken: str
+    lost: bool
     writable: bool
     changes: tuple[Change, ...]
     simulated: bool
@@ -103,7 +109,9 @@ class Bench:
         """Until everything is captured, or it ends for another reason; always bounded by the run's own patience."""
         outcome = self._outcome = await self._run.run()
         lines = () if outcome.record is None else changes(self._before, outcome.record)
-        return Concluded(outcome.picture, outcome.ended, outcome.record is not None, lines, self._nexus.simulated)
+        nexus = self._nexus
+        lost = nexus.closed_reason is not None or nexus.now_ns - nexus.last_chunk_ns > SILENT_S * 1e9
+        return Concluded(outcome.picture, outcome.ended, lost, outcome.record is not None, lines, self._nexus.simulated)
 
     def undo(self) -> None:
         """Take the latest point back."""

@@ -47,7 +47,7 @@ _Sensor = Callable[["SensorCalibration", float], str]
 _OF_SENSOR: Final[tuple[tuple[str, str, _Sensor], ...]] = (
     ("offset", "bias", lambda sensor, factor: f"{factor * math.hypot(*sensor.bias):.3g}"),
     (
-        "scale, worst axis",
+        "worst scale",
         "matrix",
         lambda sensor, _: f"{100 * max(sensor.matrix[0::4], key=lambda d: abs(d - 1)):.2f} %",
     ),
@@ -84,7 +84,9 @@ def _off_diagonal(sensor: SensorCalibration) -> list[float]:
 
 
 def _n(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    from nexuslink.app.words import number
+
+    return number(value, digits)
 
 
 def _u(u: float, unit: str) -> str:

@@ -109,7 +109,7 @@ class Wizard(QObject):
             return
         self._running = False
         if concluded.broken:
-            self.calibrate.fail(concluded.broken)
+            self.calibrate.fail(concluded.broken, concluded.lost)
             return
         checked = self._asked is not None and self._asked.choice == "check"
         code = SIMULATED_CODE if concluded.simulated else None
@@ -120,11 +120,11 @@ class Wizard(QObject):
         if what in ("calibrate", "about"):
             live = self._window.view is self.calibrate
             if live:
-                self.calibrate.fail(message)
+                self.calibrate.fail(message, lost=True)
             elif self._window.view is self.choose:
                 self.choose.show_failed(message)
         elif what in ("calibration", "undo") and self._running:
             self._running = False
-            self.calibrate.fail(message)
+            self.calibrate.fail(message, lost=False)
         elif what == "write":
             self.verdict.show_failed(message)

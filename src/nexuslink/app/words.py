@@ -55,6 +55,14 @@ def newtons(force_n: float) -> str:
     return "–" if math.isnan(force_n) else f"{force_n:.0f} N"
 
 
+def number(value: float, digits: int, signed: bool = False) -> str:
+    """With a true minus, and none before nothing; ``signed`` also with a plus."""
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    if not float(text):
+        text = text.lstrip("+-")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 def decimals(u: float, most: int = _DIGITS) -> int:
     """Decimals that are true of a value with standard uncertainty ``u``: to the first digit of its 95 % interval,
     to the second where the first is a 1; at most ``most``."""
@@ -72,9 +80,9 @@ def amount(value: float, u: float, unit: str, most: int = _DIGITS) -> str:
     if math.isnan(value):
         return f"– {unit}"
     if not 0 < u < math.inf:
-        return f"{value:.{min(most, 2)}f} {unit}"
+        return f"{number(value, min(most, 2))} {unit}"
     digits = decimals(u, most)
-    return f"{value:.{digits}f} {spread(u, unit, most)}"
+    return f"{number(value, digits)} {spread(u, unit, most)}"
 
 
 def spread(u: float, unit: str, most: int = _DIGITS) -> str:

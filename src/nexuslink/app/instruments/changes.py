@@ -14,7 +14,7 @@ from nexuslink.app.theme import RADIUS, Type, colour, fitted
 
 _ROW: Final = (22, 48)  # design pixels, least and most
 _HEAD: Final = 32
-_NAME: Final = 0.46  # shares of the width: name, then two values
+_NAME: Final = 0.52  # shares of the width: name, then two values
 NOTHING: Final = "Nothing changes."
 
 

@@ -11,13 +11,14 @@ from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
 from nexuslink.app.theme import Type, colour, fitted, font
-from nexuslink.app.words import decimals, spread
+from nexuslink.app.words import decimals, number, spread
 
 SIZE: Final = (580, 236)  # design pixels
 _DIGITS: Final = 160
 _UNIT: Final = 150  # room for the unit and the uncertainty beside the digits
 _BAR: Final = (174, 14)  # top and height
 _NOTE: Final = (198, 30)
+_DECIMALS: Final = {"°/s": 0}  # where no uncertainty is known; 2 for the others
 _MOST: Final = 99_999.0
 
 
@@ -41,15 +42,13 @@ class LiveReading(Instrument):
 
     def feed(self, reading: float, u: float, unit: str, share: float, note: str) -> None:
         """Show a reading, NaN for none; ``share`` of the step is done."""
-        number = "–"
+        text = "–"
         if math.isfinite(reading):
-            digits = min(2, decimals(u)) if 0 < u < math.inf else 1
-            number = f"{min(_MOST, max(-_MOST, reading)):.{digits}f}".replace("-", "\N{MINUS SIGN}")
-            if not float(number.replace("\N{MINUS SIGN}", "-")):
-                number = number.lstrip("\N{MINUS SIGN}")  # no minus before nothing
+            digits = min(2, decimals(u)) if 0 < u < math.inf else _DECIMALS.get(unit, 2)
+            text = number(min(_MOST, max(-_MOST, reading)), digits)
         said = spread(u, "", 2).strip() if math.isfinite(reading) else ""
         share = min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
-        shown = (number, unit, said, note)
+        shown = (text, unit, said, note)
         if shown != (self._number, self._unit_shown, self._spread, self._note):
             self._number, self._unit_shown, self._spread, self._note = shown
             self.say(f"{self.text}, {note}")

@@ -13,12 +13,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPen, QPixmap, QPolygonF
+from PySide6.QtGui import QFontMetricsF, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.capture_log import CaptureLog
 from nexuslink.app.instruments.base import Instrument
 from nexuslink.app.theme import RADIUS, Type, colour, fitted, font
+from nexuslink.app.words import number
 
 SPAN_S: Final = 30
 GUTTER: Final = 96  # design pixels at the right, for the scale's numbers
@@ -110,7 +111,12 @@ class PlateauTrace(Instrument):
 
     def _meant(self) -> tuple[object, ...]:
         log = self._log
-        return (self._low, self._high, log, log.marks if log else (), log.capturing_since_us if log else None)
+        return (self._low, self._high, log, log.marks if log else (), self._since_us)
+
+    @property
+    def _since_us(self) -> int | None:
+        """When the capture began that is to be seen growing; turning is one long capture."""
+        return self._log.capturing_since_us if self._log is not None and self._unit_shown != "°/s" else None
 
     def _push(self) -> None:
         """Move the strip on and draw what is new; whatever else is new needs all of it."""
@@ -162,8 +168,9 @@ class PlateauTrace(Instrument):
                 wide = max(end - begin, round(3 * unit * ratio))
                 painter.fillRect(begin, 0, wide, self._tall, colour(tokens.in_soft))
                 painter.fillRect(begin, round(self._y(mark.value) * ratio), wide, 2 * thin, colour(tokens.in_))
-        if log is not None and log.capturing_since_us is not None:
-            begin = self._x(log.capturing_since_us)
+        since_us = self._since_us
+        if since_us is not None:
+            begin = self._x(since_us)
             painter.fillRect(begin, 0, self._wide - begin, self._tall, colour(tokens.raised))
             painter.fillRect(begin, 0, 2 * thin, self._tall, colour(tokens.mute))
         first = int(np.searchsorted(t_us, (self._newest - self._wide + left - 2 * _SPILL) * self._column_us))
@@ -242,21 +249,21 @@ class PlateauTrace(Instrument):
         for value in (self._low, self._high):
             top = min(max(self._y(value) - 12 * unit, 0.0), self.height() - 24 * unit)
             box = QRectF(paper.right() + 12 * unit, top, (GUTTER - 12) * unit, 24 * unit)
-            text = f"{value:.{digits}f} {self._unit_shown}".replace("-", "\N{MINUS SIGN}")
+            text = f"{number(value, digits)} {self._unit_shown}"
             painter.setFont(fitted(text, self.px(Type.SMALL), int(box.width())))
             painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _draw_names(self, painter: QPainter, paper: QRectF, ratio: float) -> None:
         """Each captured stretch's name, where there is room for it."""
         unit = self.unit
+        free = QFontMetricsF(font(self.px(Type.SMALL))).horizontalAdvance(self._caption()) + 28 * unit
         painter.setFont(font(self.px(Type.SMALL), bold=True))
         painter.setPen(colour(self.tokens.text))
-        free = 172 * unit  # where the caption ends
         for mark in self._log.marks if self._log else ():
             left = self._x(mark.begin_us) / ratio
             wide = painter.fontMetrics().horizontalAdvance(mark.name) + 8 * unit
-            at = max(left + 4 * unit, free)
-            if left >= -40 * unit and at + wide <= paper.right() + 4 * unit:
+            at = left + 4 * unit
+            if at >= free and at + wide <= paper.right() + 4 * unit:
                 box = QRectF(at, 4 * unit, wide, 24 * unit)
                 painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, mark.name)
                 free = at + wide + 8 * unit

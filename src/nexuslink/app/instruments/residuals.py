@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QWidget
 from nexuslink.app.instruments.base import Instrument
 from nexuslink.app.instruments.plateaus import nice_step
 from nexuslink.app.theme import RADIUS, Type, colour, fitted
-from nexuslink.app.words import COVERAGE, amount, decimals
+from nexuslink.app.words import COVERAGE, amount, decimals, number
 
 if TYPE_CHECKING:
     from nexuslink.calibration.picture import CapturedPoint
@@ -27,6 +27,7 @@ _FOOT: Final = 28
 _NAME: Final = 0.30  # share of the width
 _READ: Final = 0.22
 _NUMBER: Final = 0.16
+_REACH: Final = {"N": 0.1, "m/s²": 0.02}  # never a wider picture of nothing than this
 _EMPTY: Final = "Each reading appears here."
 
 
@@ -54,7 +55,7 @@ class Residuals(Instrument):
         """Residual at the right end of the lane, in the points' unit."""
         far = [abs(p.residual) for p in self._points if math.isfinite(p.residual)]
         far += [COVERAGE * p.u for p in self._points if math.isfinite(p.u)]
-        return nice_step(1.05 * max(far, default=1.0) or 1.0)
+        return nice_step(max(1.05 * max(far, default=0.0), _REACH.get(self._unit_shown, 0.1)))
 
     def feed(self, points: tuple[CapturedPoint, ...], unit: str, left: int) -> None:
         """Show these points; nothing happens when they are the same."""
@@ -71,7 +72,7 @@ class Residuals(Instrument):
     def _difference(self, point: CapturedPoint) -> str:
         step = nice_step(self.reach / 40)
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
-        return f"{point.residual:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+        return number(point.residual, digits, signed=True)
 
     # -- drawing --------------------------------------------------------------------------------------------------
 
@@ -149,7 +150,7 @@ class Residuals(Instrument):
         if not self.fitted:
             read.setRight(inner.right())
         digits = self._digits
-        self._write(painter, read, f"{point.measured:.{digits}f} {self._unit_shown}", "mute",
+        self._write(painter, read, f"{number(point.measured, digits)} {self._unit_shown}", "mute",
                     Qt.AlignmentFlag.AlignRight)  # fmt: skip
         if math.isnan(point.residual):
             return
@@ -164,8 +165,8 @@ class Residuals(Instrument):
         inside = abs(point.residual) <= spread or spread == 0
         far = min(1.0, max(-1.0, point.residual / self.reach)) * lane.width() / 2
         self._draw_dot(painter, QPointF(middle.x() + far, middle.y()), inside)
-        number = QRectF(lane.right() + 8 * unit, top, inner.right() - lane.right() - 8 * unit, high)
-        self._write(painter, number, self._difference(point), "text" if inside else "warn",
+        beside = QRectF(lane.right() + 8 * unit, top, inner.right() - lane.right() - 8 * unit, high)
+        self._write(painter, beside, self._difference(point), "text" if inside else "warn",
                     Qt.AlignmentFlag.AlignRight, bold=not inside)  # fmt: skip
 
     def _draw_tick(self, painter: QPainter, at: QPointF) -> None:

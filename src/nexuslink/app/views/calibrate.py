@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 WATCH_MS: Final = 1500  # nothing at all for this long: say so
 SILENT: Final = ("No data. Hold still.", "Nothing arrives from the tool.")
 BEGINNING: Final = ("Wait for the tool.", "The first samples are on their way.")
-LOST: Final = ("Lost the tool.", "What was captured is gone. Connect, and start again.")
+LOST: Final = ("Lost the tool.", "Check its battery and cable, then start again.")
+ENDED: Final = ("It was not finished.", "Start again when you are ready.")
 SURE: Final = "Esc again throws away what is captured."
 SHOWN: Final = {
     Stage.WAITING: ("calm", "Waiting for you."),
@@ -45,6 +46,7 @@ SHOWN: Final = {
     Stage.REFUSED: ("warn", "All is captured, but it is not good enough."),
 }
 """Stage -> tone, and the line under the sentence."""
+MOVING: Final = ("calm", "Every turn counts, and every rest.")
 
 
 _OVER: Final = (Stage.DONE, Stage.REFUSED)
@@ -143,6 +145,8 @@ class CalibrateView(View):
             self._name.set_text(picture.title)
             self.relayout()
         tone, detail = SHOWN[picture.stage]
+        if picture.unit in UNPARTED and picture.stage is Stage.CAPTURING:
+            tone, detail = MOVING
         if picture.stage in _OVER:
             self._watch.stop()
         if self._sure and (not has_captured(picture) or before is None or picture.stage is not before.stage):
@@ -150,22 +154,25 @@ class CalibrateView(View):
         self.sentence.feed(picture.sentence, SURE if self._sure else detail, "warn" if self._sure else tone)
         self._step.set_text(step_words(picture))
         done = picture.progress_of_step
-        note = f"{100 * min(1.0, max(0.0, done)):.0f} % of this reading" if picture.stage is Stage.CAPTURING else ""
-        self.reading.feed(picture.reading, picture.reading_u, picture.unit, done, note)
+        unparted = picture.unit in UNPARTED
+        of = "what is needed" if unparted else "this reading"
+        note = f"{100 * min(1.0, max(0.0, done)):.0f} % of {of}" if picture.stage is Stage.CAPTURING else ""
+        share = 0.0 if picture.stage is Stage.WAITING else done
+        self.reading.feed(picture.reading, picture.reading_u, picture.unit, share, note)
         left = max(0, picture.steps - picture.step)
         self.points.feed(picture.points, picture.unit, left if picture.stage not in _OVER else 0)
-        self._alone(picture.unit in UNPARTED)
+        self._alone(unparted)
         self.tool.feed(picture.up)
         self.trace.feed(log)
         self._undo.setEnabled(bool(picture.points))
         self.set_simulated(picture.simulated)
 
-    def fail(self, message: str) -> None:
-        """The link or the procedure broke: say so, and offer both ways on."""
+    def fail(self, message: str, lost: bool) -> None:
+        """The link is ``lost``, or it ended for another reason: say so, and offer both ways on."""
         self._broken = True
         self._watch.stop()
         self._set_stale(True)
-        self.sentence.feed(*LOST, "fault")
+        self.sentence.feed(*(LOST if lost else ENDED), "fault" if lost else "warn")
         self._why.set_text(f"▲ {message}")
         self._why.show()
         self._hint.hide()

@@ -252,14 +252,15 @@ class ChooseView(View):
         width, height = self.page_width, self.page_height
         foot = height - 100
         self.place(self._head, MARGIN, 64, 760, 66)
-        self.place(self._tool, MARGIN + 4, 128, 760, 26)
+        self.place(self._tool, MARGIN + 4, 132, 760, 26)
         step, high = _CARD
         for at, card in enumerate(self._cards):
             self.place(card, MARGIN, _TOP + at * step, 416, high)
         left = 504.0
         room = width - MARGIN - left
-        self.place(self._needs, left, _TOP, room, 104)
-        top = _TOP + (120 if "masses" in self.choice.form else 88)
+        tall = 104 if "masses" in self.choice.form else 80
+        self.place(self._needs, left, _TOP, room, tall)
+        top = _TOP + tall + 16
         half = (room - 24) / 2
         has_form = "masses" in self.choice.form
         if has_form:

@@ -43,6 +43,13 @@ class State(Enum):
     REFUSED = ("Start again", "Back")
 
 
+GOOD: Final = "Good enough."
+BAD: Final = "Not good enough."
+CHECK_GOOD: Final = "Within its claim."
+CHECK_BAD: Final = "Outside its claim."
+READY: Final = "It may go into the tool."
+SHORT: Final = 44
+"""A longer verdict stands under a headline."""
 TRACED: Final = 6
 """With more points than this the list gets the trace's room."""
 KEPT: Final = "The tool keeps its old calibration until you write the new one."
@@ -116,16 +123,17 @@ class VerdictView(View):
         self.code.set_text("")
         self.set_simulated(picture.simulated)
         good = picture.stage is Stage.DONE
-        headline = sentence_of(picture.verdict) if picture.verdict else picture.sentence
+        said = sentence_of(picture.verdict or picture.sentence)
+        tone = "good" if good else "warn"
         if checked:
-            detail = picture.sentence if picture.verdict else ""
-            self.sentence.feed(headline, detail, "good" if good else "warn")
+            self.sentence.feed(CHECK_GOOD if good else CHECK_BAD, said, tone)
             self._enter(State.CHECKED)
         elif good:
-            self.sentence.feed(headline, KEPT, "good")
+            self.sentence.feed(*((said, READY) if len(said) <= SHORT else (GOOD, said)), tone)
             self._enter(State.OFFERED)
         else:
-            self.sentence.feed(*_refusal(picture), "warn")
+            said = sentence_of(picture.sentence)
+            self.sentence.feed(*((said, "") if len(said) <= SHORT else (BAD, said)), tone)
             self._enter(State.REFUSED)
 
     def show_written(self) -> None:
@@ -149,7 +157,7 @@ class VerdictView(View):
         self._quiet.set_word(quiet or "Back")
         asking = state in (State.ASKING, State.FAILED)
         self.code.setVisible(asking)
-        self._note.setVisible(asking)
+        self._note.setVisible(asking or state is State.OFFERED)
         self._why.setVisible(state is State.FAILED)
         self._hint()
         self.relayout()
@@ -157,6 +165,9 @@ class VerdictView(View):
 
     def _hint(self) -> None:
         self.code.set_bad(False)
+        if self._state is State.OFFERED:
+            self._note.set_text(KEPT, ink="mute")
+            return
         hint = ASK if self._simulated_code is None else SIMULATED_CODE.format(code_text(self._simulated_code))
         self._note.set_text(hint, ink="mute")
 
@@ -215,7 +226,8 @@ class VerdictView(View):
         self.place(self._main, width - MARGIN - 300, foot, 300, 72)
         self.place(self._quiet, MARGIN, foot, 260, 72)
         self.place(self.code, MARGIN + 284, foot - 4, 280, FIELD_HEIGHT)
-        self.place(self._note, MARGIN + 588, foot - 2, width - 2 * MARGIN - 588 - 324, 80)
+        beside = MARGIN + (284 if self._state is State.OFFERED else 588)
+        self.place(self._note, beside, foot - 2, width - MARGIN - beside - 324, 80)
 
     @property
     def changes_shown(self) -> bool:
@@ -227,10 +239,3 @@ def sentence_of(verdict: str) -> str:
     """As a sentence: a capital first, a full stop last."""
     text = verdict.strip()
     return text if not text else text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
-
-
-def _refusal(picture: Picture) -> tuple[str, str]:
-    """Headline and detail: a long sentence is the detail of a short one."""
-    if len(picture.sentence) <= 40:
-        return picture.sentence, picture.verdict and sentence_of(picture.verdict)
-    return "Not good enough.", picture.sentence
