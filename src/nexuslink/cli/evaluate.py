@@ -1,0 +1,128 @@
+"""``evaluate``: how good the numbers are, against a truth that estimation does not see."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from nexuslink.cli.errors import UsageError
+from nexuslink.cli.output import print_json, say
+from nexuslink.evaluation.attitude import AttitudeReport, Sensors, evaluate_attitude, sort_by_sensor
+from nexuslink.evaluation.peers import NOT_INSTALLED, PEERS
+from nexuslink.evaluation.recordings import Recording, load_recordings, load_sensors
+from nexuslink.evaluation.tables import attitude_lines
+from nexuslink.evaluation.workers import processors
+
+SENSORS_FILE: Final = "sensors.json"
+"""Read from the folders where none is named."""
+
+
+def attitude(args: argparse.Namespace) -> int:
+    """Filters on recordings with an optical truth."""
+    draw = _plots(args.plot)
+    peers = _peers(args.peers)
+    if args.sensors is not None and args.calibrate_from is None:
+        raise UsageError("--sensors says whose recordings calibrate: name their folder with --calibrate-from")
+    folder = Path(args.folder)
+    recordings = load_recordings(folder)
+    sensors = None
+    if args.calibrate_from is not None:
+        sensors = _sensors(folder, recordings, Path(args.calibrate_from), args.sensors)
+    report = evaluate_attitude(recordings, peers, sensors, _processes(args.processes))
+    if draw is not None:
+        draw.save(draw.attitude_plot(report), Path(args.plot))
+    if args.json:
+        print_json(attitude_values(report, folder))
+        return 0
+    for line in attitude_lines(report):
+        say(line)
+    return 0
+
+
+def _sensors(folder: Path, recordings: Sequence[Recording], calibrate_from: Path, named: str | None) -> Sensors:
+    """Sort the recordings by the list that is named, or by the lists that lie in the two folders."""
+    calibrating = load_recordings(calibrate_from, with_truth=False)
+    lists = [Path(named)] if named is not None else []
+    if named is None:
+        lists = [file for where in {folder: 0, calibrate_from: 0} if (file := where / SENSORS_FILE).is_file()]
+    if not lists:
+        raise UsageError(f"{calibrate_from}: no {SENSORS_FILE} says which sensor made what; name one with --sensors")
+    merged: dict[str, tuple[str, ...]] = {}
+    for file in lists:
+        for sensor, names in load_sensors(file).items():
+            merged[sensor] = (*merged.get(sensor, ()), *names)
+    return sort_by_sensor(recordings, calibrating, merged)
+
+
+def _peers(names: str) -> tuple[str, ...]:
+    peers = tuple(name for name in names.split(",") if name)
+    for name in peers:
+        if name not in PEERS:
+            raise UsageError(f"--peers {name!r}: there are {','.join(PEERS)}")
+    return peers
+
+
+def _processes(named: int | None) -> int:
+    if named is not None and named < 1:
+        raise UsageError(f"--processes {named}: write 1 or more")
+    return named or processors()
+
+
+def _plots(path: str | None) -> ModuleType | None:
+    """The room that draws, if a plot is wanted; whatever would spoil the plot is found before the long work."""
+    if path is None:
+        return None
+    file = Path(path)
+    if file.suffix.lower() != ".png":
+        raise UsageError(f"--plot {path}: plots are PNG; write a name that ends in .png")
+    if not file.parent.is_dir():
+        raise UsageError(f"--plot {path}: no such folder; make it first")
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UsageError(f"--plot {path}: cannot be written; name another file")
+    try:
+        from nexuslink.app import plots
+    except ImportError as error:
+        raise UsageError(f"--plot: this machine cannot draw ({error}); nexuslink doctor says why") from None
+    return plots
+
+
+def attitude_values(report: AttitudeReport, folder: Path) -> dict[str, object]:
+    """Everything about the report, for programs."""
+    return {
+        "folder": folder,
+        "recordings": report.recordings,
+        "sensor_of": dict(report.sensor_of),
+        "estimators": [
+            {
+                "name": column.name,
+                "installed": bool(column.scores),
+                "hint": "" if column.scores else NOT_INSTALLED,
+                "mean": {
+                    name: column.mean(name)
+                    for name in ("rmse_deg", "tip_rmse_deg", "p95_deg", "max_deg", "rest_rmse_deg", "ns_per_sample")
+                },
+                "worst_rmse_deg": column.worst_rmse_deg,
+                "causal": column.causal if column.scores else None,
+                "uncalibrated": column.uncalibrated,
+                "recordings": {name: asdict(score) for name, score in column.scores.items()},
+            }
+            for column in report.columns
+        ],
+        "calibrations": [
+            {
+                "sensor": fit.sensor,
+                "recordings": fit.recordings,
+                "accepted": fit.calibration.accepted,
+                "quality": fit.calibration.quality,
+                "reason": fit.calibration.reason,
+                "gyro_matrix": fit.calibration.gyro.matrix.tolist(),
+            }
+            for fit in report.fits
+        ],
+        "unknown_names": report.unknown,
+    }
