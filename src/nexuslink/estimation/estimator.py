@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nexuslink.estimation.attitude import AttitudeTracker, TipGeometry
+from nexuslink.estimation.attitude import AttitudeTracker, TipGeometry, up_in_sensor
 from nexuslink.estimation.calibration import ImuScale, ToolCalibration
 from nexuslink.estimation.force import ForceModel
 
@@ -49,7 +49,7 @@ class Estimator:
     def __init__(self, calibration: ToolCalibration, imu: ImuScale) -> None:
         self._force = ForceModel(calibration)
         self._geometry = TipGeometry(calibration.axis)
-        self._tracker = AttitudeTracker(imu)
+        self._tracker = AttitudeTracker(imu, calibration.imu, calibration.axis, calibration.temperature_c)
         self._imu_t = np.empty(0, np.int64)
         self._imu_up = np.empty((0, 3))
         self._before = self._imu_t, self._imu_up
@@ -92,7 +92,8 @@ class Estimator:
         return self._estimate(t_us[:ready], raw[:ready]) if ready else None
 
     def _take_imu(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> None:
-        up = self._tracker.update(t_us, raw)
+        self._tracker.update(t_us, raw)
+        up = up_in_sensor(self._tracker.quaternions)
         if self._waiting:  # all that force may still need stays (bounded by MAX_WAIT_US)
             oldest = int(self._waiting[0][0][0])
             keep = max(int(self._imu_t.searchsorted(oldest)) - 1, 0)

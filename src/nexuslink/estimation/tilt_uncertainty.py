@@ -1,0 +1,161 @@
+"""How far the direction of up, and the turn about it, may be off: a recursion in plain floats.
+
+The filter follows the gyroscope and lets the low-passed accelerometer pull it back with its time constant tau. So
+four things are added in squares, each as the standard uncertainty of one component of the tilt, radians:
+
+- *static*: accelerometer bias, its temperature slope, matrix and noise: they look like gravity and stay;
+- *turned*: (uncertainty of the gyroscope's matrix) x (angle turned through lately), and what an error of the
+  gyroscope's bias drags along, bias x tau: forgotten with tau;
+- *accelerated*: the movement's own acceleration, as far as the filter's low pass lets it through;
+- *lost*: what missing or clipped samples may have hidden: forgotten with tau.
+
+The turn about the vertical has nothing that pulls it back: bias grows with time, scale with the angle, noise with the
+root of time. Knows no sample, no clock and no message: it is told steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibration
+
+
+@dataclass(frozen=True, slots=True)
+class TypicalPart:
+    """What counts where the record names no uncertainty [assumption: a MEMS part of this class, soldered on]."""
+
+    gyro_matrix: float = 0.006
+    """Scale and misalignment of an uncalibrated gyroscope, standard uncertainty of an element."""
+    accel_matrix: float = 0.004
+    accel_bias_m_s2: float = 0.012 * STANDARD_GRAVITY_M_S2
+    """+-20 mg at worst, even in between: 12 mg."""
+    accel_slope_m_s2_k: float = 0.1e-3 * STANDARD_GRAVITY_M_S2
+    """Zero-g level change with temperature, where the record has no slope."""
+    u_accel_slope_m_s2_k: float = 0.01e-3 * STANDARD_GRAVITY_M_S2
+    """Where the record has one."""
+    unknown_warmth_k: float = 8.0
+    """Standard deviation of the temperature's distance from the reference, as long as nobody has said it."""
+    u_warmth_k: float = 1.0
+    """Of a temperature that was said."""
+    gyro_noise: float = math.radians(0.005)
+    """rad/s/sqrt(Hz)."""
+    accel_noise: float = 100e-6 * STANDARD_GRAVITY_M_S2
+    """m/s2/sqrt(Hz)."""
+
+
+TYPICAL: Final = TypicalPart()
+MOVEMENT_HZ: Final = 0.5
+"""Where the acceleration of a person's movement lies [assumption]; the filter's low pass is of second order."""
+MOVEMENT_S: Final = 0.3
+"""How long a turning rate stays what it is [assumption]: how far a gap can be bridged by a straight line."""
+LEAST_RATE: Final = math.radians(2.0)
+"""A tool in use turns at least at this rate, RMS, as far as gaps are concerned [assumption]."""
+BRIDGED_RAD: Final = math.radians(10.0)
+"""A gap is bridged for as long as what it hides stays below this."""
+MOST_BRIDGED_S: Final = 10.0
+NOTHING_KNOWN_RAD: Final = math.radians(60.0)
+"""After a gap that was not bridged; about the standard deviation of a direction in the upper half."""
+DOUBTED_RAD: Final = math.radians(0.5)
+"""What gaps and clipping have hidden is said from here on."""
+CLIPPED_SHARE: Final = 0.5
+"""A rate beyond the range is taken to be up to twice this share above it [assumption]."""
+_RATE_S: Final = 3.0
+
+
+class TiltUncertainty:
+    """Standard uncertainty of one component of the tilt, radians, and of the turn about the vertical."""
+
+    def __init__(self, calibration: ImuCalibration, tau_s: float) -> None:
+        accelerometer = calibration.accelerometer
+        self._tau_s = tau_s
+        self._u_gyro = calibration.gyro.u_matrix or TYPICAL.gyro_matrix
+        self._u_matrix = accelerometer.u_matrix or TYPICAL.accel_matrix
+        self._u_bias = accelerometer.u_bias or TYPICAL.accel_bias_m_s2
+        slope = float(np.abs(accelerometer.bias_per_k).max())
+        self._slope = slope or TYPICAL.accel_slope_m_s2_k
+        self._u_slope = TYPICAL.u_accel_slope_m_s2_k if slope else TYPICAL.accel_slope_m_s2_k
+        self._known_slope = bool(slope)
+        low_pass_hz = math.sqrt(2.0) / (2.0 * math.pi * tau_s)
+        self._leak = (low_pass_hz / MOVEMENT_HZ) ** 2 / STANDARD_GRAVITY_M_S2
+        self._static_2 = 0.0
+        self.set_warmth(None)
+        self._x = self._y = self._z = 0.0  # rotation vector turned through lately, sensor frame
+        self._dragged = 0.0
+        self._lost = 0.0
+        self._acceleration_2 = 0.0
+        self._rate_2 = LEAST_RATE**2
+        self._age_s = 0.0
+        self._turn_s = math.nan
+        self._turn_x = self._turn_y = self._turn_z = 0.0
+        self._turn_drift = self._turn_lost_2 = 0.0
+
+    def set_warmth(self, warmth_k: float | None) -> None:
+        """Kelvin above the calibration's reference temperature; ``None``: not known."""
+        if warmth_k is None:  # nothing is taken out
+            thermal = self._slope * TYPICAL.unknown_warmth_k
+        else:
+            said = self._slope * TYPICAL.u_warmth_k if self._known_slope else 0.0
+            thermal = math.hypot(self._u_slope * warmth_k, said)
+        self._static_2 = (self._u_bias**2 + thermal**2) / STANDARD_GRAVITY_M_S2**2 + self._u_matrix**2
+
+    def step(self, seconds: float, turned: tuple[float, float, float], residual_2: float, u_rate: float) -> None:
+        """``turned``: rotation vector since the last step, sensor frame, radians. ``residual_2``: squared length of
+        what the accelerometer reads beside gravity, (m/s2)^2. ``u_rate``: of the gyroscope's bias, rad/s."""
+        x, y, z = turned
+        keep = math.exp(-seconds / self._tau_s)
+        self._x, self._y, self._z = self._x * keep + x, self._y * keep + y, self._z * keep + z
+        self._dragged += (1.0 - keep) * (u_rate * self._tau_s - self._dragged)
+        self._lost *= keep
+        self._acceleration_2 += (1.0 - keep) * (residual_2 - self._acceleration_2)
+        share = min(1.0, seconds / _RATE_S)
+        self._rate_2 += share * ((x * x + y * y + z * z) / (seconds * seconds) + LEAST_RATE**2 - self._rate_2)
+        self._age_s += seconds
+        self._turn_s += seconds
+        self._turn_x, self._turn_y, self._turn_z = self._turn_x + x, self._turn_y + y, self._turn_z + z
+        self._turn_drift += u_rate * seconds
+
+    def lose(self, radians: float) -> None:
+        """So much of a turn may be missing."""
+        # The low pass is of second order, Butterworth: its response stays below sqrt(2) exp(-t / tau).
+        self._lost = min(math.hypot(self._lost, math.sqrt(2.0) * radians), NOTHING_KNOWN_RAD)
+        self._turn_lost_2 += radians**2
+
+    def hidden_by_gap(self, seconds: float) -> float:
+        """What a straight line through a gap may miss, radians: a rate that wanders as movement lately did."""
+        return min(math.sqrt(self._rate_2 / (6.0 * MOVEMENT_S) * seconds**3), NOTHING_KNOWN_RAD)
+
+    @property
+    def bridged_s(self) -> float:
+        """So long a gap hides `BRIDGED_RAD` and no more."""
+        return min(math.pow(6.0 * MOVEMENT_S * BRIDGED_RAD**2 / self._rate_2, 1.0 / 3.0), MOST_BRIDGED_S)
+
+    @property
+    def doubted(self) -> bool:
+        """Gaps or clipping have hidden more than may go unsaid."""
+        return self._lost > DOUBTED_RAD
+
+    @property
+    def tilt(self) -> float:
+        """Of one component, radians."""
+        turned_2 = self._u_gyro**2 * (self._x * self._x + self._y * self._y + self._z * self._z)
+        # Each of three components has a third of the residual; at the start the low pass is the mean so far.
+        leak = max(self._leak, 1.0 / ((1.0 + 10.0 * self._age_s) * STANDARD_GRAVITY_M_S2))
+        return math.sqrt(
+            self._static_2 + turned_2 + self._dragged**2 + self._lost**2 + leak * leak * self._acceleration_2 / 3.0
+        )
+
+    def begin_turn(self) -> None:
+        """The turn counts from here."""
+        self._turn_s = self._turn_x = self._turn_y = self._turn_z = self._turn_drift = self._turn_lost_2 = 0.0
+
+    def turn(self, tilt_share: float) -> float:
+        """Of the turn since `begin_turn`, radians. ``tilt_share``: how much of a tilt error shows in the heading."""
+        angle_2 = self._turn_x**2 + self._turn_y**2 + self._turn_z**2
+        return math.sqrt(
+            self._u_gyro**2 * angle_2 + self._turn_drift**2 + TYPICAL.gyro_noise**2 * self._turn_s
+            + self._turn_lost_2 + (tilt_share * self.tilt) ** 2
+        )  # fmt: skip
