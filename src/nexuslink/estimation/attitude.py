@@ -103,6 +103,47 @@ class Attitude(NamedTuple):
     doubt: Doubt | None
 
 
+class Moment(NamedTuple):
+    """An attitude before it is worked out: most batches' is never asked for."""
+
+    t_us: int
+    quaternions: Array
+    axes: list[list[float]]
+    u_tilt: float
+    heading_at_contact: float | None
+    turn_2: float
+    doubt: Doubt | None
+
+    def attitude(self) -> Attitude:
+        """In degrees, with uncertainties."""
+        w, x, y, z = self.quaternions[-1].tolist() if len(self.quaternions) else (1.0, 0.0, 0.0, 0.0)
+        up_x, up_y, up_z = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
+        u = self.u_tilt
+        angles, directions, u_angles, u_directions = [], [], [], []
+        for ax, ay, az in self.axes:
+            cosine = ax * up_x + ay * up_y + az * up_z
+            aside, ahead = ay * up_z - az * up_y, ax - up_x * cosine
+            angle = math.atan2(math.sqrt(max(1.0 - cosine * cosine, 0.0)), cosine)
+            sine = math.sin(angle)
+            angles.append(angle * _DEGREES)
+            directions.append(math.atan2(aside, ahead) * _DEGREES)
+            # Close to the vertical both components of the tilt error show in the angle: 95 % of a Rayleigh
+            # distribution lie below 2.45, not 1.96.
+            ratio = sine / u
+            u_angles.append(u * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
+            u_directions.append(min(u / max(sine, 1e-9) * _DEGREES, _LARGEST_U_DEG))
+        turn = u_turn = math.nan
+        if self.heading_at_contact is not None:
+            turn = math.remainder(_heading([w, x, y, z]) - self.heading_at_contact, math.tau) * _DEGREES
+            # Heading is read off the level part of the attitude: a tilt error shows in it by tan(lean / 2).
+            lean_2 = max(1.0 - up_z, 0.0) / max(1.0 + up_z, 1e-9)
+            u_turn = min(math.sqrt(self.turn_2 + lean_2 * u * u) * _DEGREES, _LARGEST_U_DEG)
+        return Attitude(
+            self.t_us, (angles[0], angles[1]), (u_angles[0], u_angles[1]), (directions[0], directions[1]),
+            (u_directions[0], u_directions[1]), turn, u_turn, self.doubt,
+        )  # fmt: skip
+
+
 class _Work:
     """Buffers for batches of one length: counts as floats, with a column of ones for the bias."""
 
@@ -200,34 +241,21 @@ class AttitudeTracker:
         self.t_us = t_us
         self._last_us, self._last_row = until, raw[-1]
 
+    def moment(self) -> Moment:
+        """What `state` is made of, as of the last sample. Cheap; later batches do not change it."""
+        touching = self._touching and self._heading_at_contact is not None
+        known = len(self.quaternions) > 0
+        return Moment(
+            self._last_us or 0, self.quaternions, self._axes,
+            self._uncertainty.tilt if known else NOTHING_KNOWN_RAD,
+            self._heading_at_contact if touching else None,
+            self._uncertainty.turn_2 if touching else 0.0,
+            self.doubt,
+        )  # fmt: skip
+
     def state(self) -> Attitude:
         """As of the last sample. Before the first one: an upright tool of which nothing is known."""
-        w, x, y, z = self.quaternions[-1].tolist() if len(self.quaternions) else self._last_q
-        up_x, up_y, up_z = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
-        u = self._uncertainty.tilt if len(self.quaternions) else NOTHING_KNOWN_RAD
-        angles, directions, u_angles, u_directions = [], [], [], []
-        for ax, ay, az in self._axes:
-            cosine = ax * up_x + ay * up_y + az * up_z
-            aside, ahead = ay * up_z - az * up_y, ax - up_x * cosine
-            angle = math.atan2(math.sqrt(max(1.0 - cosine * cosine, 0.0)), cosine)
-            sine = math.sin(angle)
-            angles.append(angle * _DEGREES)
-            directions.append(math.atan2(aside, ahead) * _DEGREES)
-            # Close to the vertical both components of the tilt error show in the angle: 95 % of a Rayleigh
-            # distribution lie below 2.45, not 1.96.
-            ratio = sine / u
-            u_angles.append(u * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
-            u_directions.append(min(u / max(sine, 1e-9) * _DEGREES, _LARGEST_U_DEG))
-        turn = u_turn = math.nan
-        if self._touching and self._heading_at_contact is not None:
-            turn = math.remainder(_heading([w, x, y, z]) - self._heading_at_contact, math.tau) * _DEGREES
-            # Heading is read off the level part of the attitude: a tilt error shows in it by tan(lean / 2).
-            lean = math.sqrt(max(1.0 - up_z, 0.0) / max(1.0 + up_z, 1e-9))
-            u_turn = min(self._uncertainty.turn(lean) * _DEGREES, _LARGEST_U_DEG)
-        return Attitude(
-            int(self._last_us or 0), (angles[0], angles[1]), (u_angles[0], u_angles[1]),
-            (directions[0], directions[1]), (u_directions[0], u_directions[1]), turn, u_turn, self.doubt,
-        )  # fmt: skip
+        return self.moment().attitude()
 
     @property
     def doubt(self) -> Doubt | None:

@@ -203,6 +203,11 @@ class ForceModel:
         return self._lags, self._split, (self._slow[0], self._slow[1])
 
     @property
+    def creep_left_n(self) -> float:
+        """Newtons, standard uncertainty, by which creep may be wrong on either tip now."""
+        return float(self.uncertainty.creep_n(self.lags_n).max())
+
+    @property
     def last_n(self) -> tuple[float, float]:
         """Force of the newest sample."""
         return self._last_n

@@ -152,10 +152,9 @@ class TiltUncertainty:
         """The turn counts from here."""
         self._turn_s = self._turn_x = self._turn_y = self._turn_z = self._turn_drift = self._turn_lost_2 = 0.0
 
-    def turn(self, tilt_share: float) -> float:
-        """Of the turn since `begin_turn`, radians. ``tilt_share``: how much of a tilt error shows in the heading."""
+    @property
+    def turn_2(self) -> float:
+        """Square of that of the turn since `begin_turn`, without what the tilt adds; radians squared."""
         angle_2 = self._turn_x**2 + self._turn_y**2 + self._turn_z**2
-        return math.sqrt(
-            self._u_gyro**2 * angle_2 + self._turn_drift**2 + TYPICAL.gyro_noise**2 * self._turn_s
-            + self._turn_lost_2 + (tilt_share * self.tilt) ** 2
-        )  # fmt: skip
+        drift_2 = self._turn_drift**2 + TYPICAL.gyro_noise**2 * self._turn_s
+        return self._u_gyro**2 * angle_2 + drift_2 + self._turn_lost_2
