@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 
 from nexuslink.estimation.calibration import TIP_NAMES, Array, ToolCalibration
-from nexuslink.estimation.force import curve_share
+from nexuslink.estimation.force_uncertainty import curve_share
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
 from nexuslink.estimation.plateau import (
-    U_REPEAT_N, Plateaus, WeightReading, along_axis_m_s2, felt_n, u_accel_m_s2, u_or_typical, used_creep,
+    U_REPEAT_N, Plateaus, WeightReading, along_axis_m_s2, creep_terms, felt_n, u_accel_m_s2,
+    u_creep_term, u_or_typical,
 )  # fmt: skip
 from nexuslink.estimation.refusals import unreadable
 
@@ -102,7 +103,7 @@ def u_rest_force_n(
         u("u_gain") * force_n,
         u("u_curve_n") * float(curve_share(np.asarray(force_n))),
         u("u_gain_per_k") * warmth * force_n,
-        u("u_creep_share") * float(grown.mean()) * force_n,
+        u_creep_term(calibration, tip) * float(np.linalg.norm(grown)) * force_n,
         U_REPEAT_N,
     ]
     for one in (reading,) if zero is None else (reading, zero):
@@ -121,7 +122,7 @@ def u_rest_force_n(
 
 def _creep(tip: int, reading: WeightReading, calibration: ToolCalibration) -> tuple[Array, Array]:
     """Shares of the exponentials, and how much of each has come since the weight was put on."""
-    share, time_s = used_creep(calibration, tip)
+    share, time_s = creep_terms(calibration, tip)
     return share, 1.0 - np.exp(-reading.loaded_s / time_s)
 
 

@@ -13,26 +13,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from nexuslink.estimation.calibration import Array, ToolCalibration
+from nexuslink.estimation.calibration import CREEP_TERMS, Array, ToolCalibration
+from nexuslink.estimation.force_uncertainty import SLOW_CREEP_S, TYPICAL, U_ACCEL_TYPICAL_M_S2
 
-TYPICAL: Final = {
-    "u_zero_n": 1.0,
-    "u_gain": 0.01,
-    "u_curve_n": 0.25,
-    "u_zero_n_per_k": 0.05,
-    "u_gain_per_k": 1e-4,
-    "u_cross_talk": 0.01,
-    "u_creep_share": 0.002,
-    "u_tip_mass_kg": 0.01,
-}
-"""[assumption] What a typical part of this class is uncertain by where its record says "not known": names and units
-of the record's fields."""
 U_MASS_TYPICAL: Final = 0.01
 """Relative, of a weight that nobody vouches for [assumption: gym plates]."""
-U_ACCEL_TYPICAL_M_S2: Final = 0.05
-"""Of an accelerometer on its board that was never calibrated, per axis [assumption: 5 mg]."""
-U_REPEAT_N: Final = 0.004
-"""Of any plateau, whatever its noise [assumption]: 0.1 K of temperature not seen, the seat of the weight."""
+U_REPEAT_N: Final = 0.002
+"""Of any plateau, whatever its noise [assumption]: temperature between two reports of it, the seat of the weight."""
 
 
 class WeightReading(NamedTuple):
@@ -122,12 +109,13 @@ def felt_n(calibration: ToolCalibration, counts: Array, temperature_c: Array | f
     return np.asarray(x * (1.0 + x * (calibration.quadratic_per_n + x * calibration.cubic_per_n2)))
 
 
-def used_creep(calibration: ToolCalibration, tip: int) -> tuple[Array, Array]:
-    """Shares and time constants of the exponentials in use; one of no share where there is none."""
+def creep_terms(calibration: ToolCalibration, tip: int) -> tuple[Array, Array]:
+    """Shares and time constants (terms,) of the exponentials in use and, last, of a slow one that no record holds."""
     share, time_s = calibration.creep_share[tip], calibration.creep_s[tip]
     used = (share != 0) & (time_s > 0)
-    return (share[used], time_s[used]) if used.any() else (np.zeros(1), np.array([CREEP_TYPICAL_S]))
+    return np.append(share[used], 0.0), np.append(time_s[used], SLOW_CREEP_S)
 
 
-CREEP_TYPICAL_S: Final = 120.0
-"""Where the record knows no creep, what there is takes about this long [assumption]."""
+def u_creep_term(calibration: ToolCalibration, tip: int) -> float:
+    """Of one exponential's share: the record's one number is spread evenly over its terms and the slow one."""
+    return u_or_typical(calibration, "u_creep_share", tip) / math.sqrt(1 + CREEP_TERMS)

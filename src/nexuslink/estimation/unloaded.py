@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -23,6 +22,8 @@ POSE_COSINE: Final = 0.97
 OUTLIER: Final = 4.0
 """Standard uncertainties that a pose may lie off."""
 HEAVIEST_TIP_KG: Final = 1.0
+PASSES: Final = 3
+"""The curve hangs on the zero: one pass where it is straight, a second for its bend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class ZeroFit:
     accepted: bool
     reason: str
     mass_known: bool = False
-    shift_n: Array = np.full(2, np.nan)
-    residual_n: Array = np.empty((0, 2))
+    shift_n: Array = field(default_factory=lambda: np.full(2, np.nan))
+    residual_n: Array = field(default_factory=lambda: np.empty((0, 2)))
 
 
 def fit_zero(readings: Sequence[WeightReading], before: ToolCalibration, gravity: Gravity = UNKNOWN_PLACE) -> ZeroFit:
@@ -47,44 +48,80 @@ def fit_zero(readings: Sequence[WeightReading], before: ToolCalibration, gravity
     if reason:
         return ZeroFit(before, False, reason)
     plateaus = Plateaus.of(readings)
-    start = at_temperature(before, float(plateaus.temperature.mean()))
-    mass_known = _poses(plateaus.accel) >= POSES_FOR_MASS
-    along = along_axis_m_s2(plateaus.accel, start.axis, gravity.m_s2)
-    felt = felt_n(start, plateaus.counts, plateaus.temperature)
-    long_creep = 1.0 + start.creep_share.sum(axis=1)
-    weight = along * long_creep
-    zero, mass = np.empty(2), start.tip_mass_kg.copy()
-    u_zero, u_mass = np.empty(2), np.empty(2)
-    residual, sigma = np.empty_like(felt), np.empty_like(felt)
-    across = np.sqrt(np.maximum(gravity.m_s2**2 - along**2, 0.0)) / gravity.m_s2
-    for tip in (0, 1):
-        noise = plateaus.std[:, tip] * abs(start.gain_n_per_count[tip]) / np.sqrt(plateaus.samples)
-        angle = start.tip_mass_kg[tip] * across[:, tip] * u_accel_m_s2(start, gravity.m_s2)
-        sigma[:, tip] = np.sqrt(noise**2 + U_REPEAT_N**2 + angle**2)
-        other = start.cross_talk[tip] * start.tip_mass_kg[1 - tip] * weight[:, 1 - tip]
-        known, u_known = start.tip_mass_kg[tip], u_or_typical(start, "u_tip_mass_kg", tip)
-        if mass_known:
-            u_known = max(u_known, HEAVIEST_TIP_KG)  # the poses tell; a tip may have been changed
-        system = np.stack([np.ones(len(felt)), weight[:, tip]], axis=1) / sigma[:, [tip]]
-        system = np.vstack([system, [0.0, 1.0 / u_known]])
-        wanted = np.append((felt[:, tip] - other) / sigma[:, tip], known / u_known)
-        (zero[tip], mass[tip]) = np.linalg.lstsq(system, wanted, rcond=None)[0]
-        covariance = np.linalg.inv(system.T @ system)
-        u_zero[tip], u_mass[tip] = np.sqrt(np.diag(covariance))
-        residual[:, tip] = felt[:, tip] - other - zero[tip] - mass[tip] * weight[:, tip]
+    calibration = at_temperature(before, float(plateaus.temperature.mean()))
+    along = along_axis_m_s2(plateaus.accel, calibration.axis, gravity.m_s2)
+    mass_known = _poses(plateaus.accel) >= POSES_FOR_MASS and float(np.ptp(along, axis=0).min()) > gravity.m_s2 / 2.0
+    u_angle = np.sqrt(np.maximum(1.0 - (along / gravity.m_s2) ** 2, 0.0)) * u_accel_m_s2(calibration, gravity.m_s2)
+    noise = plateaus.std * np.abs(calibration.gain_n_per_count) / np.sqrt(plateaus.samples)[:, None]
+    sigma = np.sqrt(noise**2 + U_REPEAT_N**2 + (calibration.tip_mass_kg * u_angle) ** 2)
+    shift = np.zeros(2)
+    for _ in range(PASSES):
+        zero, mass, u_zero, u_mass, residual = _line(calibration, plateaus, along, sigma, mass_known)
+        shift = shift + zero
+        zero_counts = calibration.zero_counts + zero / calibration.gain_n_per_count
+        calibration = replace(calibration, zero_counts=zero_counts)
+    fit = ZeroFit(before, False, "", mass_known, shift, residual)
     ratio = np.abs(residual) / sigma
-    fit = ZeroFit(before, False, "", mass_known, zero, residual)
-    if ratio.max() > OUTLIER:
+    if not ratio.max() <= OUTLIER:
         row, tip = np.unravel_index(int(ratio.argmax()), ratio.shape)
         return replace(fit, reason=(
-            f"reading {row + 1} of the {TIP_NAMES[tip]} tip is {abs(residual[row, tip]):.2f} N off the others: "
+            f"the {TIP_NAMES[int(tip)]} tip reads {abs(residual[row, tip]):.2f} N off in one of the readings: "
             "let nothing touch the tips, take the zero again"
         ))  # fmt: skip
     if not ((mass >= 0).all() and (mass <= HEAVIEST_TIP_KG).all()):
-        return replace(fit, reason=f"tips of {mass[0]:.2f} and {mass[1]:.2f} kg are none: let nothing touch the tips")
-    # The curve is no straight line far from the record's zero: the counts are those that feel like none.
-    zero_counts = start.zero_counts + _unbent(start, zero) / start.gain_n_per_count
-    changed = replace(start, zero_counts=zero_counts, u_zero_n=u_zero, gravity_m_s2=gravity.m_s2)
+        masses = " and ".join(f"{tip:.3f}" for tip in mass)
+        return replace(fit, reason=f"the tips' masses come out as {masses} kg: let nothing touch the tips, zero again")
+    calibration = replace(calibration, u_zero_n=u_zero, gravity_m_s2=gravity.m_s2)
     if mass_known:
-        changed = replace(changed, tip_mass_kg=mass, u_tip_mass_kg=u_mass)
-    return replace(fit, calibration=changed, accepted=True)
+        calibration = replace(calibration, tip_mass_kg=mass, u_tip_mass_kg=u_mass)
+    return replace(fit, calibration=calibration, accepted=True)
+
+
+def _line(
+    calibration: ToolCalibration, plateaus: Plateaus, along: Array, sigma: Array, mass_known: bool
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Per tip, what it feels against its weight per kilogram: zero, mass, their uncertainties, residuals (k, 2)."""
+    felt = felt_n(calibration, plateaus.counts, plateaus.temperature)
+    weight = along * (1.0 + calibration.creep_share.sum(axis=1))
+    solved, u, residual = np.empty((2, 2)), np.empty((2, 2)), np.empty_like(felt)
+    for tip in (0, 1):
+        own = felt[:, tip] - calibration.cross_talk[tip] * calibration.tip_mass_kg[1 - tip] * weight[:, 1 - tip]
+        # Where the poses tell the mass, the record's word counts little: a tip may have been changed.
+        u_known = HEAVIEST_TIP_KG if mass_known else u_or_typical(calibration, "u_tip_mass_kg", tip)
+        rows = np.stack([np.ones(len(own)), weight[:, tip]], axis=1)
+        system = np.vstack([rows / sigma[:, [tip]], [0.0, 1.0 / u_known]])
+        wanted = np.append(own / sigma[:, tip], calibration.tip_mass_kg[tip] / u_known)
+        solved[tip] = np.linalg.lstsq(system, wanted, rcond=None)[0]
+        u[tip] = np.sqrt(np.diag(np.linalg.inv(system.T @ system)))
+        residual[:, tip] = own - rows @ solved[tip]
+    return solved[:, 0], solved[:, 1], u[:, 0], u[:, 1], residual
+
+
+def _poses(accel: Array) -> int:
+    """How many of these directions of up (k, 3) differ from each other."""
+    seen: list[Array] = []
+    for up in accel / np.linalg.norm(accel, axis=1, keepdims=True):
+        if all(float(up @ one) < POSE_COSINE for one in seen):
+            seen.append(up)
+    return len(seen)
+
+
+def _why_not(readings: Sequence[WeightReading], before: ToolCalibration, gravity: Gravity) -> str:
+    if not readings:
+        return "there is no reading: take one with nothing on the tips"
+    fault = record_fault(before) or unreadable(readings)
+    if fault:
+        return fault
+    for number, reading in enumerate(readings, 1):
+        if reading.mass_kg != 0:
+            return f"reading {number} has {reading.mass_kg:g} kg on a tip: the zero is taken with nothing on it"
+        for tip, name in enumerate(TIP_NAMES):
+            if abs(reading.mean_counts[tip]) >= 0.999 * FULL_COUNTS:
+                return f"the {name} cell is beyond its range with nothing on it: have it checked"
+            if reading.std_counts[tip] == 0 and reading.samples >= 10:
+                return f"the {name} cell reads the same value all the time: restart the tool, then have it checked"
+            if reading.std_counts[tip] * abs(before.gain_n_per_count[tip]) > MOVING_N:
+                return f"the {name} tip was touched or moved in reading {number}: lay the tool down, zero again"
+        if abs(float(np.linalg.norm(reading.accel_m_s2)) / gravity.m_s2 - 1.0) > GRAVITY_WITHIN:
+            return f"the tool was moving in reading {number}, or its accelerometer is not calibrated: keep it still"
+    return ""

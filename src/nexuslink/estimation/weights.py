@@ -10,37 +10,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from nexuslink.estimation.calibration import TIP_NAMES, Array, ToolCalibration
-from nexuslink.estimation.force import curve_share
+from nexuslink.estimation.force_uncertainty import CURVE_RANGE_N, curve_share
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
 from nexuslink.estimation.plateau import (
-    U_REPEAT_N, Plateaus, WeightReading, along_axis_m_s2, felt_n, u_accel_m_s2, u_or_typical, used_creep,
+    U_REPEAT_N, Plateaus, WeightReading, along_axis_m_s2, creep_terms, felt_n, u_accel_m_s2,
+    u_creep_term, u_or_typical,
 )  # fmt: skip
 from nexuslink.estimation.reference import at_temperature
 from nexuslink.estimation.refusals import why_not
 
-CURVE_RANGE_N: Final = 110.0
-"""Where ``u_curve_n`` applies to each of x^2 and x^3: the highest force that a hold stops at."""
 ZERO_PRIOR_N: Final = 100.0
 """The zero may be anywhere."""
 GAIN_PRIOR: Final = 0.03
 """Relative, beside the record's own uncertainty: what years do to a cell [assumption]."""
-OUTLIER: Final = 3.5
+OUTLIER: Final = 4.0
 """A reading that lies so many of its standard uncertainties off what the others say is wrong."""
 K95: Final = 1.96
 MOST_STEPS: Final = 20
+UNDERSTATED: Final = 0.1
 
-ZERO, GAIN, QUADRATIC, CUBIC, ZERO_PER_K, GAIN_PER_K, CROSS_TALK, CREEP, TIP_MASS, SCALE = range(10)
-"""Unknowns: shifts from the record before. Then three of the accelerometer, then one of each weight."""
-ACCEL: Final = slice(10, 13)
-WEIGHTS: Final = 13
+ZERO, GAIN, SHAPE, BOW, ZERO_PER_K, GAIN_PER_K, CROSS_TALK, TIP_MASS, SCALE = range(9)
+"""Unknowns: shifts from the record before. Then three of the accelerometer, one of each weight, one of each creep."""
+ACCEL: Final = slice(9, 12)
+WEIGHTS: Final = 12
 CURVE: Final = slice(0, 4)
 """Those that become the new calibration."""
+_TO_CURVE: Final = np.array([[6.75, -4.0], [-6.75 / CURVE_RANGE_N, 0.0]]) / CURVE_RANGE_N**2
+"""Newtons of SHAPE, which is `curve_share` with its sign, and of a plain BOW about mid-range -> quadratic and cubic."""
+BOW_SHARE: Final = 0.25
+"""The record's ``u_curve_n`` says how wrong SHAPE is; the curve is also bent otherwise by this much of it [assumption]."""
+SPAN_N: Final = 110.0
+"""The uncertainties are told for forces up to here: the highest that a hold stops at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +68,11 @@ class WeightFit:
     verdict: str = ""
     claim_n: float = math.nan
     up_to_n: float = math.nan
-    force_n: Array = np.empty(0)
-    residual_n: Array = np.empty(0)
-    leave_one_out_n: Array = np.empty(0)
-    u_leave_one_out_n: Array = np.empty(0)
-    covariance: Array = np.full((4, 4), np.nan)
+    force_n: Array = field(default_factory=lambda: np.empty(0))
+    residual_n: Array = field(default_factory=lambda: np.empty(0))
+    leave_one_out_n: Array = field(default_factory=lambda: np.empty(0))
+    u_leave_one_out_n: Array = field(default_factory=lambda: np.empty(0))
+    covariance: Array = field(default_factory=lambda: np.full((4, 4), np.nan))
     """(4, 4) of zero (N), gain (relative), quadratic (1/N) and cubic (1/N2) of ``calibration``."""
 
     def u_of(self, force_n: Array) -> Array:
@@ -91,7 +97,7 @@ def fit_weights(
     everything = np.ones(len(readings), bool)
     solution = problem.solve(everything)
     calibration = problem.calibration(solution)
-    off, u_off = problem.leave_one_out()
+    off, u_off = problem.leave_one_out(solution.shift)
     residual = problem.residual(np.concatenate([solution.shift[CURVE], np.zeros(len(solution.shift) - 4)]))
     fit = replace(
         WeightFit(tip, before, False, ""),
@@ -102,7 +108,7 @@ def fit_weights(
     if reason:
         return replace(fit, reason=reason)
     up_to_n, claim_n = _claim(fit)
-    u_zero_n, u_gain, u_curve_n = _as_recorded(fit.covariance)
+    u_zero_n, u_gain, u_curve_n = _as_recorded(problem.covariance(solution, with_creep=False))
     calibration = _changed(
         calibration, tip, gravity_m_s2=gravity.m_s2, u_zero_n=u_zero_n, u_gain=u_gain, u_curve_n=u_curve_n
     )
@@ -129,28 +135,30 @@ class _Problem:
 
     def __init__(self, tip: int, plateaus: Plateaus, before: ToolCalibration, gravity: Gravity) -> None:
         self._tip, self._plateaus, self._before, self._gravity = tip, plateaus, before, gravity
+        self._curve = np.array([before.quadratic_per_n[tip], before.cubic_per_n2[tip]])
         self._warmth = plateaus.temperature - before.temperature_c
         self._gain = float(before.gain_n_per_count[tip])
         self._raw_n = (plateaus.counts[:, tip] - before.zero_counts[tip]) * self._gain
         u_noise = plateaus.std[:, tip] * abs(self._gain) / np.sqrt(plateaus.samples)
         self._sigma = np.hypot(u_noise, U_REPEAT_N)
-        share, time_s = used_creep(before, tip)
+        share, time_s = creep_terms(before, tip)
         lags = plateaus.lags(time_s)
         self._creep = np.tensordot(share, lags, 1)
-        self._unknown_creep = lags.mean(axis=0)
+        self._lags = lags
         self._long_creep = 1.0 + before.creep_share.sum(axis=1)
         masses = np.unique(plateaus.mass[plateaus.mass > 0])
         self._of_mass = (plateaus.mass[:, None] == masses).astype(np.float64)
         u_masses = [float((plateaus.u_mass[plateaus.mass == mass] / mass).max()) for mass in masses]
-        u = {field: u_or_typical(before, field, tip) for field in (
-            "u_curve_n", "u_zero_n_per_k", "u_gain_per_k", "u_cross_talk", "u_creep_share", "u_tip_mass_kg"
+        u = {name: u_or_typical(before, name, tip) for name in (
+            "u_curve_n", "u_zero_n_per_k", "u_gain_per_k", "u_cross_talk", "u_tip_mass_kg"
         )}  # fmt: skip
         u_accel = u_accel_m_s2(before, gravity.m_s2)
         self.prior = np.array([
             ZERO_PRIOR_N, math.hypot(GAIN_PRIOR, before.u_gain[tip]),
-            u["u_curve_n"] / CURVE_RANGE_N**2, u["u_curve_n"] / CURVE_RANGE_N**3,
-            u["u_zero_n_per_k"], u["u_gain_per_k"], u["u_cross_talk"], u["u_creep_share"], u["u_tip_mass_kg"],
+            u["u_curve_n"], BOW_SHARE * u["u_curve_n"],
+            u["u_zero_n_per_k"], u["u_gain_per_k"], u["u_cross_talk"], u["u_tip_mass_kg"],
             gravity.u_m_s2 / gravity.m_s2, u_accel, u_accel, u_accel, *u_masses,
+            *np.full(len(lags), u_creep_term(before, tip)),
         ])  # fmt: skip
         self.contact_n = plateaus.mass * along_axis_m_s2(plateaus.accel, before.axis, gravity.m_s2)[:, tip]
 
@@ -159,11 +167,13 @@ class _Problem:
         before, tip = self._before, self._tip
         x = self._raw_n * (1.0 + p[GAIN]) - p[ZERO] - (before.zero_n_per_k[tip] + p[ZERO_PER_K]) * self._warmth
         x /= 1.0 + (before.gain_per_k[tip] + p[GAIN_PER_K]) * self._warmth
-        felt = x * (1.0 + x * (before.quadratic_per_n[tip] + p[QUADRATIC] + x * (before.cubic_per_n2[tip] + p[CUBIC])))
+        quadratic, cubic = self._curve + _TO_CURVE @ p[[SHAPE, BOW]]
+        felt = x * (1.0 + x * (quadratic + x * cubic))
         gravity = self._gravity.m_s2 * (1.0 + p[SCALE])
         along = along_axis_m_s2(self._plateaus.accel + p[ACCEL], before.axis, gravity)
-        contact = self._plateaus.mass * (1.0 + self._of_mass @ p[WEIGHTS:]) * along[:, tip]
-        crept = contact + self._creep @ contact + p[CREEP] * (self._unknown_creep @ contact)
+        creeps = WEIGHTS + self._of_mass.shape[1]
+        contact = self._plateaus.mass * (1.0 + self._of_mass @ p[WEIGHTS:creeps]) * along[:, tip]
+        crept = contact + self._creep @ contact + p[creeps:] @ (self._lags @ contact)
         crept += (before.tip_mass_kg[tip] + p[TIP_MASS]) * along[:, tip] * self._long_creep[tip]
         other = before.tip_mass_kg[1 - tip] * along[:, 1 - tip] * self._long_creep[1 - tip]
         return np.asarray(felt - crept - (before.cross_talk[tip] + p[CROSS_TALK]) * other)
@@ -178,9 +188,9 @@ class _Problem:
             columns.append((self.residual(up) - self.residual(down)) / (2.0 * step))
         return np.stack(columns, axis=1)
 
-    def solve(self, rows: Array) -> _Solution:
-        """With those readings (k,) bool."""
-        p = np.zeros(len(self.prior))
+    def solve(self, rows: Array, start: Array | None = None) -> _Solution:
+        """With those readings (k,) bool; ``start``: from where, the record before unless said."""
+        p = np.zeros(len(self.prior)) if start is None else start
         weight = 1.0 / self._sigma[rows]
         for _ in range(MOST_STEPS):
             # In units of the priors, so that one orthogonal solution sees every unknown at its own size.
@@ -189,18 +199,18 @@ class _Problem:
             misses = np.concatenate([self.residual(p)[rows] * weight, p / self.prior])
             step = np.linalg.lstsq(system, -misses, rcond=None)[0]
             p = p + step * self.prior
-            if np.abs(step).max() < 1e-9:
+            if np.abs(step).max() < 1e-8:
                 break
         covariance = np.linalg.inv(system.T @ system) * np.outer(self.prior, self.prior)
-        misses = np.concatenate([self.residual(p)[rows] * weight, p[QUADRATIC:] / self.prior[QUADRATIC:]])
+        misses = np.concatenate([self.residual(p)[rows] * weight, p[SHAPE:] / self.prior[SHAPE:]])
         return _Solution(p, covariance, float(misses @ misses), int(rows.sum()))
 
-    def leave_one_out(self) -> tuple[Array, Array]:
+    def leave_one_out(self, start: Array) -> tuple[Array, Array]:
         """(k,) error of each reading by a fit without its weight, and its standard uncertainty."""
         off, u = np.empty(len(self.contact_n)), np.empty(len(self.contact_n))
         for mass in np.unique(self._plateaus.mass):
             left_out = self._plateaus.mass == mass
-            without = self.solve(~left_out)
+            without = self.solve(~left_out, start)
             off[left_out] = self.residual(without.shift)[left_out]
             jacobian = self.jacobian(without.shift)[left_out]
             u[left_out] = np.sqrt(
@@ -212,21 +222,27 @@ class _Problem:
         """The record before with zero, gain and curve shifted."""
         p, tip, before = solution.shift, self._tip, self._before
         gain = self._gain * (1.0 + p[GAIN])
+        quadratic, cubic = self._curve + _TO_CURVE @ p[[SHAPE, BOW]]
         return _changed(
             before, tip, gain_n_per_count=gain, zero_counts=before.zero_counts[tip] + p[ZERO] / gain,
-            quadratic_per_n=before.quadratic_per_n[tip] + p[QUADRATIC],
-            cubic_per_n2=before.cubic_per_n2[tip] + p[CUBIC],
+            quadratic_per_n=float(quadratic), cubic_per_n2=float(cubic),
         )  # fmt: skip
 
-    def covariance(self, solution: _Solution) -> Array:
+    def covariance(self, solution: _Solution, with_creep: bool = True) -> Array:
         """(4, 4) of zero, gain and curve about the new zero and gain; larger where the misfit says so."""
         p = solution.shift
         turn = np.eye(4)
         turn[0, 1] = -p[ZERO] / (1.0 + p[GAIN])
         turn[1, 1] = 1.0 / (1.0 + p[GAIN])
+        turn[2:, 2:] = _TO_CURVE
         freedom = solution.rows - 2
         excess = solution.misfit / freedom if solution.misfit > chi_square_limit(freedom, 1.645) else 1.0
-        return np.asarray(turn @ solution.covariance[CURVE, CURVE] @ turn.T * excess)
+        covariance = solution.covariance[CURVE, CURVE]
+        if not with_creep:
+            creeps = slice(len(p) - len(self._lags), None)
+            shared = solution.covariance[CURVE, creeps]
+            covariance = covariance - shared @ np.linalg.solve(solution.covariance[creeps, creeps], shared.T)
+        return np.asarray(turn @ covariance @ turn.T * excess)
 
 
 def chi_square_limit(freedom: int, z: float) -> float:
@@ -241,12 +257,12 @@ def _u_of(covariance: Array, force_n: Array) -> Array:
 
 
 def _as_recorded(covariance: Array) -> tuple[float, float, float]:
-    """u_zero_n, u_gain and u_curve_n whose sum of squares stands for ``covariance`` from 0 to `CURVE_RANGE_N`.
+    """u_zero_n, u_gain and u_curve_n whose sum of squares stands for ``covariance`` from 0 to `SPAN_N`.
 
-    The zero's own is kept as it is. The others follow what remains once the zero is taken off, as a tare does;
-    they are then raised together until nowhere in the range less is said than the fit knows.
+    The zero's own is kept as it is. The others follow what remains once the zero is taken off, as a tare does; they
+    are raised together where somewhere in the range they would understate it by more than `UNDERSTATED`.
     """
-    force = np.linspace(2.0, CURVE_RANGE_N, 109)
+    force = np.linspace(2.0, SPAN_N, 109)
     zero2 = float(covariance[0, 0])
     span = covariance.copy()
     span[0, :] = span[:, 0] = 0.0
@@ -262,7 +278,7 @@ def _as_recorded(covariance: Array) -> tuple[float, float, float]:
         if off < least:
             best, least = np.zeros(2), off
             best[used] = size
-    best *= max(1.0, float(((wanted2 + zero2) / (parts @ best + zero2)).max()))
+    best *= max(1.0, float((1.0 - UNDERSTATED) ** 2 * (wanted2 / (parts @ best)).max()))
     return math.sqrt(zero2), math.sqrt(best[0]), math.sqrt(best[1])
 
 
@@ -272,7 +288,7 @@ def _doubt_of_fit(fit: WeightFit, plateaus: Plateaus, calibration: ToolCalibrati
     numbers = (calibration.gain_n_per_count, calibration.zero_counts, fit.covariance, fit.leave_one_out_n)
     if not all(np.isfinite(number).all() for number in numbers):
         return f"the weights give the {name} cell no gain: look at what the readings say, weight by weight"
-    x = np.linspace(min(0.0, float(fit.force_n.min())), max(CURVE_RANGE_N, float(fit.force_n.max())), 50)
+    x = np.linspace(min(0.0, float(fit.force_n.min())), max(SPAN_N, float(fit.force_n.max())), 50)
     curve = calibration.quadratic_per_n[fit.tip], calibration.cubic_per_n2[fit.tip]
     if (1.0 + 2.0 * curve[0] * x + 3.0 * curve[1] * x * x <= 0.2).any():
         return f"the weights bend the {name} cell's curve until it turns back: check the masses, then have it checked"
@@ -323,9 +339,9 @@ def _with_cross_talk(
 def _changed(calibration: ToolCalibration, tip: int, gravity_m_s2: float | None = None, **fields: float) -> ToolCalibration:
     """``calibration`` with new values of one tip."""
     columns = {}
-    for field, value in fields.items():
-        columns[field] = getattr(calibration, field).copy()
-        columns[field][tip] = value
+    for name, value in fields.items():
+        columns[name] = getattr(calibration, name).copy()
+        columns[name][tip] = value
     if gravity_m_s2 is not None:
         calibration = replace(calibration, gravity_m_s2=gravity_m_s2)
     return replace(calibration, **columns)
