@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QGuiApplication, QImage, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPen, QPolygonF
 
 from nexuslink.app.theme import LIGHT, Tokens, colour, font
 
@@ -133,6 +133,16 @@ class Sheet:
             painter.drawPolygon(QPolygonF([QPointF(x + dx * half, y + dy * half) for dx, dy in corners]))
         painter.setBrush(Qt.BrushStyle.NoBrush)
 
+    def dots(self, points: Sequence[QPointF], token: str) -> None:
+        """Many small marks, seen through where they lie on each other."""
+        ink = QColor(token)
+        ink.setAlpha(70)
+        self.painter.setPen(Qt.PenStyle.NoPen)
+        self.painter.setBrush(ink)
+        for point in points:
+            self.painter.drawEllipse(point, 2.2, 2.2)
+        self.painter.setBrush(Qt.BrushStyle.NoBrush)
+
     def curve(self, points: Sequence[QPointF], token: str, width: float = 1.5, dashed: bool = False) -> None:
         """A line through points."""
         self.pen(token, width, dashed)
@@ -148,7 +158,6 @@ class Sheet:
             x += 20 + advance + 28
 
 
-def save(image: QImage, path: Path) -> None:
-    """Write a PNG. Raises `OSError` where it cannot be written."""
-    if not image.save(str(path), "PNG"):  # type: ignore[call-overload]  # the stubs want bytes for the format
-        raise OSError(f"{path}: the plot cannot be written; is the disk full?")
+def save(image: QImage, path: Path) -> bool:
+    """Write a PNG; False where it cannot be written."""
+    return bool(image.save(str(path)))

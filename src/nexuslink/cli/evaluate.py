@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,11 +15,13 @@ from typing import Final
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.output import print_json, say
 from nexuslink.evaluation.attitude import AttitudeReport, Sensors, evaluate_attitude, sort_by_sensor
+from nexuslink.evaluation.force import ForceReport, evaluate_force
 from nexuslink.evaluation.peers import NOT_INSTALLED, PEERS
 from nexuslink.evaluation.recordings import Recording, load_recordings, load_sensors
-from nexuslink.evaluation.tables import attitude_lines
+from nexuslink.evaluation.tables import attitude_lines, force_lines
 from nexuslink.evaluation.workers import processors
 
+MOST_SEEDS: Final = 100_000
 SENSORS_FILE: Final = "sensors.json"
 """Read from the folders where none is named."""
 
@@ -35,11 +39,37 @@ def attitude(args: argparse.Namespace) -> int:
         sensors = _sensors(folder, recordings, Path(args.calibrate_from), args.sensors)
     report = evaluate_attitude(recordings, peers, sensors, _processes(args.processes))
     if draw is not None:
-        draw.save(draw.attitude_plot(report), Path(args.plot))
+        _save(draw, draw.attitude_plot(report), args.plot)
     if args.json:
         print_json(attitude_values(report, folder))
         return 0
     for line in attitude_lines(report):
+        say(line)
+    return 0
+
+
+def force(args: argparse.Namespace) -> int:
+    """Force, pressure and angle on benches that know the truth. A report, not a test: the exit status says nothing."""
+    draw = _plots(args.plot)
+    if not 1 <= args.seeds <= MOST_SEEDS:
+        raise UsageError(f"--seeds {args.seeds}: write how many tools, 1 to {MOST_SEEDS}")
+    if args.first_seed < 0:
+        raise UsageError(f"--first-seed {args.first_seed}: write 0 or more")
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    begin_s = time.monotonic()
+
+    def progress(done: int) -> None:
+        left_s = (time.monotonic() - begin_s) / done * (len(seeds) - done)
+        sys.stderr.write(f"\r{done} of {len(seeds)} tools, {left_s:.0f} s left " + "\n" * (done == len(seeds)))
+        sys.stderr.flush()
+
+    report = evaluate_force(args.bench, seeds, _processes(args.processes), progress if sys.stderr.isatty() else None)
+    if draw is not None:
+        _save(draw, draw.force_plot(report), args.plot)
+    if args.json:
+        print_json(force_values(report))
+        return 0
+    for line in force_lines(report):
         say(line)
     return 0
 
@@ -89,6 +119,34 @@ def _plots(path: str | None) -> ModuleType | None:
     except ImportError as error:
         raise UsageError(f"--plot: this machine cannot draw ({error}); nexuslink doctor says why") from None
     return plots
+
+
+def _save(draw: ModuleType, image: object, path: str) -> None:
+    if not draw.save(image, Path(path)):
+        raise UsageError(f"--plot {path}: the picture cannot be written; is the disk full?")
+
+
+def force_values(report: ForceReport) -> dict[str, object]:
+    """Everything about the report, for programs."""
+    return {
+        "bench": report.bench, "simulated": report.simulated, "seeds": report.seeds,
+        "figures": {
+            one.name: {
+                "value": one.value, "unit": one.unit, "low": one.low, "high": one.high, "kept": one.kept,
+                "cases": one.cases, "what": one.what,
+            }
+            for one in report.figures
+        },
+        "untrusted": sum(not look.trusted for look in report.looks),
+        "tools": [
+            {
+                "seed": result.seed, "refused": result.refused, "drift_n": result.drift_n,
+                "return_n": result.return_n, "sweep_n": result.sweep_n, "still_deg": result.still_deg,
+            }
+            for result in report.results
+        ],
+        "looks": [look._asdict() for look in report.looks],
+    }  # fmt: skip
 
 
 def attitude_values(report: AttitudeReport, folder: Path) -> dict[str, object]:

@@ -100,10 +100,14 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     sub.add_argument(
         "--peers", default="vqf,imufusion,madgwick", metavar="NAMES", help="beside these (default: %(default)s)"
     )
-    both = [sub]
-    for sub in both:
-        sub.add_argument("--plot", default=None, metavar="FILE.png", help="draw it, too")
-        sub.add_argument("--processes", type=int, default=None, metavar="N", help="default: one a processor")
+    doc = "Force, pressure and angle on simulated tools of which the truth is known."
+    other = add("force", doc, "evaluate:force", to=kinds)
+    other.add_argument("--seeds", type=int, default=20, metavar="N", help="how many tools (default: %(default)s)")
+    other.add_argument("--first-seed", type=int, default=1, metavar="K", help="default: %(default)s")
+    other.add_argument("--bench", default="sim", metavar="NAME", help="whose tools (default: %(default)s)")
+    for kind in (sub, other):
+        kind.add_argument("--plot", default=None, metavar="FILE.png", help="draw it, too")
+        kind.add_argument("--processes", type=int, default=None, metavar="N", help="default: one a processor")
 
     sub = add("gui", "Open the window.", "gui:run", json=False)
     sub.add_argument("--device", default=None, metavar="URL", help="connect to this tool at once")

@@ -25,15 +25,24 @@ class BenchImu(Protocol):
     """Nominal scaling of the inertial unit: rad/s and m/s2 per count, samples a second, and where it clips."""
 
     @property
-    def rate_hz(self) -> float: ...
+    def rate_hz(self) -> float:
+        """Samples a second."""
+
     @property
-    def gyro_rad_s(self) -> float: ...
+    def gyro_rad_s(self) -> float:
+        """Of one count."""
+
     @property
-    def accel_m_s2(self) -> float: ...
+    def accel_m_s2(self) -> float:
+        """Of one count."""
+
     @property
-    def gyro_range_rad_s(self) -> float: ...
+    def gyro_range_rad_s(self) -> float:
+        """Where it clips."""
+
     @property
-    def accel_range_m_s2(self) -> float: ...
+    def accel_range_m_s2(self) -> float:
+        """Where it clips."""
 
 
 class Bench(Protocol):

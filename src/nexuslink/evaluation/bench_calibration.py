@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from nexuslink.calibration.convert import tool_calibration
 from nexuslink.estimation.calibration import TIP_NAMES, ToolCalibration
 from nexuslink.estimation.gravity import local_gravity
+from nexuslink.estimation.plateau import WeightReading
 from nexuslink.estimation.poses import FACES, PLACEMENT_DEG, Pose, calibrate_accelerometer
-from nexuslink.estimation.weights import WeightReading, fit_weights
+from nexuslink.estimation.weights import fit_weights
 from nexuslink.evaluation.bench import Bench
 from nexuslink.evaluation.motion import Array
 

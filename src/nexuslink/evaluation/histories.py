@@ -6,15 +6,28 @@ are those of the claim (2 to 110 N, 5 to 40 degC, 0 to 80 deg); how people move 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexuslink.evaluation.motion import Array, leaning, path, pointing, product, rates, turned_by, up_seen
+from nexuslink.evaluation.motion import (
+    Array,
+    accelerations,
+    leaning,
+    path,
+    pointing,
+    product,
+    rates,
+    seen,
+    turned_by,
+    up_seen,
+)  # fmt: skip
 
 STILL_S: Final = 8.0
+REACH_M: Final = 0.2
 TEMPERATURES_C: Final = (5.0, 40.0)
 STEEPEST_DEG: Final = 80.0
 FORCES_N: Final = (2.0, 110.0)
@@ -42,6 +55,8 @@ class Use:
     """(n,)"""
     tip: int
     """Which is pressed."""
+    loaded_s: float = 0.0
+    """When the tool was in place and the first load came."""
     unloaded_s: float = float("nan")
     """When the load of the pressed tip was gone, after a hold."""
 
@@ -72,7 +87,10 @@ class Drawer:
         lain, held = self._leaning(tip), self._leaning(tip)
         quaternions = path(t_s, [(0.0, lain), (STILL_S, lain), (start, held), (t_s[-1] + 1.0, held)])
         quaternions = self._rocked(t_s, quaternions, start)
-        return self._use(t_s, quaternions, np.minimum(contact, FORCES_N[1]), tip, self._climate(t_s), unloaded_s)
+        moved = accelerations(t_s, [(STILL_S, np.zeros(3)), (start, self._away())])
+        contact = np.minimum(contact, FORCES_N[1])
+        use = self._use(t_s, quaternions, contact, tip, self._climate(t_s), moved)
+        return replace(use, loaded_s=start, unloaded_s=unloaded_s)
 
     def long_hold(self) -> Use:
         """90 s at 60 N on one tip, still, at one temperature, then gone at once."""
@@ -86,24 +104,27 @@ class Drawer:
         lain = self._leaning(tip)
         quaternions = np.tile(lain, (len(t_s), 1))
         warmth = np.full(len(t_s), self._rng.uniform(*TEMPERATURES_C))
-        return self._use(t_s, quaternions, contact, tip, warmth, gone + 0.3)
+        use = self._use(t_s, quaternions, contact, tip, warmth)
+        return replace(use, loaded_s=start, unloaded_s=gone + 0.3)
 
     def sweep(self) -> Use:
         """Nothing on it: turned from the pose of its zero through all faces and corners of a cube, in random order."""
         rng = self._rng
-        ups = np.array(
-            [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if abs(x) + abs(y) + abs(z) != 2]
-        )
-        ups = rng.permutation(ups[np.abs(ups).any(axis=1)]).astype(np.float64)
+        cube = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=3)))
+        ups = rng.permutation(cube[np.isin(np.abs(cube).sum(axis=1), (1, 3))])
         lain = self._leaning(int(rng.integers(2)))
         keys, at = [(0.0, lain), (STILL_S, lain)], STILL_S
+        places = [(0.0, np.zeros(3)), (STILL_S, np.zeros(3))]
         for up in ups:
-            pose = pointing(up, rng.uniform(-np.pi, np.pi))
-            keys += [(at + SWEEP_TURN_S, pose), (at + SWEEP_TURN_S + SWEEP_STOP_S, pose)]
-            at += SWEEP_TURN_S + SWEEP_STOP_S
+            pose, place = pointing(up, rng.uniform(-np.pi, np.pi)), self._away()
+            for seconds in (SWEEP_TURN_S, SWEEP_STOP_S):
+                at += seconds
+                keys.append((at, pose))
+                places.append((at, place))
         t_s = self._times(at)
         warmth = np.full(len(t_s), rng.uniform(*TEMPERATURES_C))
-        return self._use(t_s, path(t_s, keys), np.zeros((len(t_s), 2)), 0, warmth)
+        moved = accelerations(t_s, places)
+        return self._use(t_s, path(t_s, keys), np.zeros((len(t_s), 2)), 0, warmth, moved)
 
     def still(self) -> Use:
         """Put down in any pose whatever and left alone."""
@@ -140,6 +161,10 @@ class Drawer:
         up = leaning(self._axes[tip], angle, rng.uniform(-np.pi, np.pi))
         return pointing(up, rng.uniform(-np.pi, np.pi))
 
+    def _away(self) -> Array:
+        """(3,) where a hand puts it, metres."""
+        return self._rng.normal(0.0, REACH_M, 3)
+
     def _rocked(self, t_s: Array, quaternions: Array, begin_s: float) -> Array:
         """With the rocking of breath, and the base turning slowly about the vertical, both from ``begin_s`` on."""
         rng = self._rng
@@ -159,12 +184,12 @@ class Drawer:
 
     def _use(
         self, t_s: Array, quaternions: Array, contact: Array, tip: int, temperature_c: NDArray[np.float64],
-        unloaded_s: float = float("nan"),
+        moved: Array | None = None,
     ) -> Use:  # fmt: skip
-        """With the hand's acceleration while it turns the tool."""
-        rng = self._rng
-        turning = rates(quaternions, self._rate_hz)
+        """``moved``: (n, 3) acceleration in the earth's frame."""
         up = up_seen(quaternions)
-        moved = np.minimum(np.linalg.norm(turning, axis=1) / 0.5, 1.0)
-        push = rng.standard_normal(3) * 0.3 * np.sin(2 * np.pi * rng.uniform(0.5, 1.5) * t_s)[:, None] * moved[:, None]
-        return Use(t_s, self._gravity * up + push, turning, up, contact, temperature_c, tip, unloaded_s)
+        felt = self._gravity * up
+        if moved is not None:
+            felt = felt + seen(quaternions, moved)
+        turning = rates(quaternions, self._rate_hz)
+        return Use(t_s, felt, turning, up, contact, temperature_c, tip)

@@ -38,7 +38,7 @@ def rotation_vector(quaternion: Array) -> Array:
 
 
 def pointing(up: Array, heading_rad: float = 0.0) -> Array:
-    """(4,) the attitude in which the sensor sees up in this direction (3,), by the shortest way, then turned about up."""
+    """(4,) the attitude in which the sensor sees up in this direction (3,), by the shortest way, then turned."""
     up = up / np.linalg.norm(up)
     if up[2] < -1.0 + 1e-12:
         shortest = np.array([0.0, 1.0, 0.0, 0.0])
@@ -58,13 +58,37 @@ def leaning(axis: Array, angle_rad: float, side_rad: float) -> Array:
 
 def path(t_s: Array, keys: Sequence[tuple[float, Array]]) -> Array:
     """(n, 4): through ``keys`` (second, attitude), softly from each to the next, still where two are alike."""
-    at = np.array([key for key, _ in keys])
-    attitudes = np.array([attitude for _, attitude in keys])
-    after = np.clip(np.searchsorted(at, t_s, side="right"), 1, len(at) - 1)
-    share = np.clip((t_s - at[after - 1]) / (at[after] - at[after - 1]), 0.0, 1.0)
+    at, attitudes = _columns(keys)
+    after, share, _ = _between(t_s, at)
     soft = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
     step = product(attitudes[:-1] * [1.0, -1.0, -1.0, -1.0], attitudes[1:])
     return product(attitudes[after - 1], turned_by(soft[:, None] * rotation_vector(step)[after - 1]))
+
+
+def accelerations(t_s: Array, keys: Sequence[tuple[float, Array]]) -> Array:
+    """(n, 3): of a point that goes through ``keys`` (second, place) in the same way."""
+    at, places = _columns(keys)
+    after, share, length_s = _between(t_s, at)
+    bend = share * (60.0 - 180.0 * share + 120.0 * share**2) / length_s**2
+    return np.asarray(bend[:, None] * np.diff(places, axis=0)[after - 1])
+
+
+def _columns(keys: Sequence[tuple[float, Array]]) -> tuple[Array, Array]:
+    return np.array([at for at, _ in keys]), np.array([what for _, what in keys])
+
+
+def _between(t_s: Array, at: Array) -> tuple[NDArray[np.int64], Array, Array]:
+    """(n,) which key comes next, how far it is to it, and how long the way takes."""
+    after = np.clip(np.searchsorted(at, t_s, side="right"), 1, len(at) - 1)
+    length_s = at[after] - at[after - 1]
+    return after, np.clip((t_s - at[after - 1]) / length_s, 0.0, 1.0), length_s
+
+
+def seen(quaternions: Array, vectors: Array) -> Array:
+    """(n, 3) vectors of the earth's frame, as the sensor sees them."""
+    w, v = quaternions[:, :1], -quaternions[:, 1:]
+    twice = 2.0 * np.cross(v, vectors)
+    return np.asarray(vectors + w * twice + np.cross(v, twice))
 
 
 def rates(quaternions: Array, rate_hz: float) -> Array:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from nexuslink.evaluation.attitude import CALIBRATED, UNCALIBRATED, AttitudeReport, Column, SensorFit
+from nexuslink.evaluation.force import ForceReport
 from nexuslink.evaluation.peers import NOT_INSTALLED
 
 AGAINST: Final = "vqf"
@@ -14,6 +15,7 @@ NOT_WORSE_DEG: Final = 0.01
 """Uncalibrated, mean, above default VQF."""
 NO_TRIAL_WORSE_DEG: Final = 0.05
 """On any recording, above default VQF."""
+MOST_REFUSALS: Final = 10
 _FIGURES: Final = (
     ("mean", "rmse_deg", "{:.3f}"), ("mean of a sensor axis", "tip_rmse_deg", "{:.3f}"),
     ("mean 95 % below", "p95_deg", "{:.3f}"), ("mean largest", "max_deg", "{:.2f}"),
@@ -111,3 +113,28 @@ def _left_out(report: AttitudeReport) -> Iterator[str]:
     if report.unknown:
         n = len(report.unknown)
         yield f"  {n} of the list's names found in neither folder: {', '.join(report.unknown[:5])}{', ...' * (n > 5)}"
+
+
+def force_lines(report: ForceReport) -> Iterator[str]:
+    """The whole report."""
+    n, first, last = len(report.seeds), report.seeds[0], report.seeds[-1]
+    tools = "SIMULATED tools (no real one was measured)" if report.simulated else "tools"
+    yield f"{n} {tools}, bench {report.bench!r}, seeds {first} to {last}"
+    yield "Each calibrated by six poses and five weights, then used at random."
+    yield ""
+    rows = [["what", "cases", "found", "must be", ""]]
+    for one in report.figures:
+        limits = f"{one.low:g} to {one.high:g}" if one.low > 0 else f"<= {one.high:g}"
+        found = figure(one.value, "{:.1f}" if one.unit == "%" else "{:.3f}")
+        verdict = "kept" if one.kept else "MISSED"
+        rows.append([one.what, str(one.cases), f"{found} {one.unit}", f"{limits} {one.unit}", verdict])
+    lines = table(rows)
+    yield from (lines[0], "-" * max(map(len, lines)), *lines[1:])
+    yield ""
+    untrusted = sum(not look.trusted for look in report.looks)
+    yield f"{untrusted} of {len(report.looks)} moments were said not to be trusted; all of them are counted above."
+    refused = [(result.seed, reason) for result in report.results for reason in result.refused]
+    yield f"{len(refused)} calibrations were refused, and the record before was used" + (":" if refused else ".")
+    yield from (f"  seed {seed}: {reason}" for seed, reason in refused[:MOST_REFUSALS])
+    if len(refused) > MOST_REFUSALS:
+        yield f"  and {len(refused) - MOST_REFUSALS} more"
