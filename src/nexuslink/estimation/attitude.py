@@ -141,7 +141,7 @@ class AttitudeTracker:
         self._to_gyro, self._to_accel = np.zeros((7, 3)), np.zeros((7, 3))
         self._to_gyro[:3] = calibration.gyro.matrix.T * scale.gyro_rad_s
         self._to_accel[3:6] = calibration.accelerometer.matrix.T * scale.accel_m_s2
-        self._uncertainty = TiltUncertainty(calibration, float(self._filter.params["tauAcc"]))
+        self._uncertainty = TiltUncertainty(calibration, self._filter.params)
         self._warm(0.0)
 
         self.t_us: NDArray[np.int64] = np.empty(0, np.int64)
@@ -217,7 +217,12 @@ class AttitudeTracker:
             # distribution lie below 2.45, not 1.96.
             ratio = sine / u
             u_angles.append(u * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
-            u_directions.append(min(u / max(sine, 1e-9) * _DEGREES, _LARGEST_U_DEG))
+            # Gradient of the direction by up: the tip's level part turns with a tilt error, and so does the mark's.
+            by_x, by_y = aside * (cosine + ax * up_x), ay * up_x * aside - az * ahead
+            by_z = az * up_x * aside + ay * ahead
+            along = by_x * up_x + by_y * up_y + by_z * up_z
+            across = math.sqrt(max(by_x * by_x + by_y * by_y + by_z * by_z - along * along, 0.0))
+            u_directions.append(min(u * across / max(aside * aside + ahead * ahead, 1e-9) * _DEGREES, _LARGEST_U_DEG))
         turn = u_turn = math.nan
         if self._touching and self._heading_at_contact is not None:
             turn = math.remainder(_heading([w, x, y, z]) - self._heading_at_contact, math.tau) * _DEGREES
@@ -306,7 +311,8 @@ class AttitudeTracker:
                 seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
                 residual_2 = GRAVITY**2 * sum((a - b) ** 2 for a, b in zip(seen, up, strict=True))
                 self._agreement.step(up, seen)
-            self._uncertainty.step(self._step_rows * self._period_s, turned, residual_2, found["biasSigma"].item(end))
+            resting = bool(found["restDetected"].item(end))
+            self._uncertainty.step(self._step_rows * self._period_s, turned, up, residual_2, resting)
             self._stuck.step(raw[end].tolist())
         self.resting = bool(found["restDetected"].item(-1))
 
