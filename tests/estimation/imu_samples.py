@@ -1,4 +1,4 @@
-"""Random simulated inertial units in random hands, for tests: the truth is analytic, the errors are those of real parts.
+"""Random simulated inertial units in random hands, for tests: truth is analytic, errors are those of real parts.
 
 Spreads are those of `nexus_simulator`, drawn here on their own, so that a test of estimation needs no tool.
 """

@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibration
 
 
@@ -69,10 +68,38 @@ CLIPPED_SHARE: Final = 0.5
 """A rate beyond the range is taken to be up to twice this share above it [assumption]."""
 _RATE_S: Final = 3.0
 _BIAS_STEP_S: Final = 1.0
-_DRAG: Final = 0.65
-"""A second-order low pass takes up a drift faster than one of first order would: 1 - exp(-t / tau) cos(t / tau)."""
+_DRAG: Final = 0.5
+_DRAG_PEAK: Final = 1.07
+"""A drift b shows through a second-order low pass as b tau (1 - exp(-t / tau) cos(t / tau)): faster than through one of
+first order, and beyond its end. Taken as one of first order with this share of tau, to this peak."""
 
 Vector = tuple[float, float, float]
+
+
+class TiltVariance(NamedTuple):
+    """How far up may be off: alike in every direction, and by what the gyroscope's bias drags along."""
+
+    alike: float
+    """Of one component, radians squared."""
+    lag_2: float
+    """Square of the time for which the bias drags, s2."""
+    bias: tuple[float, ...]
+    """Covariance of the bias, (rad/s)^2: xx, yy, zz, xy, xz, yz of the sensor frame."""
+    mean: float
+    """Of one level component, whichever; radians squared."""
+
+    def along(self, up: Vector, slope: Vector) -> float:
+        """Variance of a quantity that changes by ``slope`` with ``up``."""
+        ux, uy, uz = up
+        sx, sy, sz = slope
+        # A turn error r moves up by r x up, and so the quantity by r . (up x slope).
+        x, y, z = uy * sz - uz * sy, uz * sx - ux * sz, ux * sy - uy * sx
+        xx, yy, zz, xy, xz, yz = self.bias
+        dragged = xx * x * x + yy * y * y + zz * z * z + 2.0 * (xy * x * y + xz * x * z + yz * y * z)
+        return self.alike * (x * x + y * y + z * z) + self.lag_2 * dragged
+
+
+NOTHING_KNOWN: Final = TiltVariance(NOTHING_KNOWN_RAD**2, 0.0, (0.0,) * 6, NOTHING_KNOWN_RAD**2)
 
 
 class BiasUncertainty:
@@ -92,7 +119,8 @@ class BiasUncertainty:
         self._p = self._start_2 * np.eye(3)
         self._e = TYPICAL.gyro_bias**2 * np.eye(3)
         self._due_s = 0.0
-        self._level = self._upright = TYPICAL.gyro_bias
+        self.level = self._upright = TYPICAL.gyro_bias
+        self.covariance: tuple[float, ...] = (TYPICAL.gyro_bias**2,) * 3 + (0.0,) * 3
 
     def step(self, seconds: float, up: Vector, resting: bool, seen: float) -> tuple[float, float]:
         """Standard uncertainty of one level component and of the vertical one, rad/s; at most one update a second.
@@ -102,18 +130,19 @@ class BiasUncertainty:
         self._due_s += seconds
         if self._due_s >= _BIAS_STEP_S:
             vertical = np.array(up)
-            across = np.outer(vertical, vertical)
-            see = np.eye(3) if resting else np.eye(3) - across
+            see = np.eye(3) if resting else np.eye(3) - np.outer(vertical, vertical)
             gain = self._p @ see @ np.linalg.inv(see @ self._p @ see + self._noise[resting] / self._due_s * np.eye(3))
             self._p -= gain @ self._p
             self._p += self._growth * self._due_s * np.eye(3)
-            left = np.eye(3) - (1.0 if resting else min(1.0, seen / self._level)) * gain
+            left = np.eye(3) - (1.0 if resting else min(1.0, seen / self.level)) * gain
             self._e = left @ self._e @ left.T + TYPICAL.gyro_walk**2 * self._due_s * np.eye(3)
             upright_2 = float(vertical @ self._e @ vertical)
             self._upright = math.sqrt(upright_2)
-            self._level = math.sqrt(max(float(np.trace(self._e)) - upright_2, 0.0) / 2.0)
+            self.level = math.sqrt(max(float(np.trace(self._e)) - upright_2, 0.0) / 2.0)
             self._due_s = 0.0
-        return self._level, self._upright
+            (xx, xy, xz), (_, yy, yz), (_, _, zz) = self._e.tolist()
+            self.covariance = xx, yy, zz, xy, xz, yz
+        return self.level, self._upright
 
 
 class TiltUncertainty:
@@ -166,7 +195,7 @@ class TiltUncertainty:
             self._dragged = 0.5 * level * self._age_s
         else:
             share = -math.expm1(-seconds / (_DRAG * self._tau_s))
-            self._dragged += share * (level * self._tau_s - self._dragged)
+            self._dragged += share * (_DRAG_PEAK * level * self._tau_s - self._dragged)
         self._lost *= keep
         self._acceleration_2 += (1.0 - keep) * (residual_2 - self._acceleration_2)
         share = min(1.0, seconds / _RATE_S)
@@ -197,25 +226,24 @@ class TiltUncertainty:
         return self._lost > DOUBTED_RAD
 
     @property
-    def tilt(self) -> float:
-        """Of one component, radians."""
+    def tilt(self) -> TiltVariance:
+        """As of the last step."""
         turned_2 = self._u_gyro**2 * (self._x * self._x + self._y * self._y + self._z * self._z)
         # Each of three components has a third of the residual. At the start the low pass is the mean so far.
         leak = self._leak
         if self._age_s < self._tau_s:
             leak = 1.0 / (math.hypot(1.0, 2.0 * math.pi * MOVEMENT_HZ * self._age_s) * STANDARD_GRAVITY_M_S2)
-        return math.sqrt(
-            self._static_2 + turned_2 + self._dragged**2 + self._lost**2 + leak * leak * self._acceleration_2 / 3.0
-        )
+        alike = self._static_2 + turned_2 + self._lost**2 + leak * leak * self._acceleration_2 / 3.0
+        lag_s = self._dragged / self._bias.level
+        return TiltVariance(alike, lag_s * lag_s, self._bias.covariance, alike + self._dragged**2)
 
     def begin_turn(self) -> None:
         """The turn counts from here."""
         self._turn_s = self._turn_x = self._turn_y = self._turn_z = self._turn_drift = self._turn_lost_2 = 0.0
 
-    def turn(self, tilt_share: float) -> float:
-        """Of the turn since `begin_turn`, radians. ``tilt_share``: how much of a tilt error shows in the heading."""
+    @property
+    def turn_2(self) -> float:
+        """Square of that of the turn since `begin_turn`, without what the tilt adds; radians squared."""
         angle_2 = self._turn_x**2 + self._turn_y**2 + self._turn_z**2
-        return math.sqrt(
-            self._u_gyro**2 * angle_2 + self._turn_drift**2 + TYPICAL.gyro_noise**2 * self._turn_s
-            + self._turn_lost_2 + (tilt_share * self.tilt) ** 2
-        )  # fmt: skip
+        drift_2 = self._turn_drift**2 + TYPICAL.gyro_noise**2 * self._turn_s
+        return self._u_gyro**2 * angle_2 + drift_2 + self._turn_lost_2
