@@ -25,6 +25,7 @@ from nexuslink.estimation.tilt_uncertainty import (
     TiltUncertainty,
     TiltVariance,
 )
+from nexuslink.estimation.tracking import filter_settings
 
 # up = (2(xz - wy), 2(yz + wx), ww - xx - yy + zz) for a quaternion sensor -> earth, w first: linear in the sixteen
 # products q_i q_j, so one broadcast product and one matrix give it. For a live batch that costs a third of column by
@@ -182,7 +183,7 @@ class AttitudeTracker:
         self._axes: list[list[float]] = axis.tolist()
         self._period_s = 1.0 / scale.rate_hz
         self._per_us = scale.rate_hz * 1e-6
-        self._filter = VQF(self._period_s)
+        self._filter = VQF(self._period_s, **filter_settings(calibration))
         self._work: dict[int, _Work] = {}
         limits = scale.gyro_range_rad_s / scale.gyro_rad_s, scale.accel_range_m_s2 / scale.accel_m_s2
         self._limits = limits[0] * _AT_LIMIT, limits[1] * _AT_LIMIT
