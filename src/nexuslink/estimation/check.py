@@ -12,8 +12,15 @@ from nexuslink.estimation.calibration import TIP_NAMES, Array, ToolCalibration
 from nexuslink.estimation.force_uncertainty import curve_share
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
 from nexuslink.estimation.plateau import (
-    U_REPEAT_N, Plateaus, WeightReading, along_axis_m_s2, creep_terms, felt_n, u_accel_m_s2,
-    u_creep_term, u_or_typical,
+    U_REPEAT_N,
+    Plateaus,
+    WeightReading,
+    along_axis_m_s2,
+    creep_terms,
+    felt_n,
+    u_accel_m_s2,
+    u_creep_term,
+    u_or_typical,
 )  # fmt: skip
 from nexuslink.estimation.refusals import unreadable
 
@@ -65,7 +72,7 @@ def check_weight(
     u2 += (reading.mass_kg * across * u_accel_m_s2(calibration, gravity.m_s2)) ** 2
     u = math.sqrt(u2)
     if not math.isfinite(measured + u):
-        return Check(math.nan, expected, math.nan, False, "the record in use gives no number: load a sound record first")
+        return Check(math.nan, expected, math.nan, False, "the record in use gives no number: load a sound one first")
     within = abs(measured - expected) <= COVERAGE * u
     return Check(measured, expected, u, within, _sentence(tip, reading.mass_kg, measured, expected, u, within))
 
@@ -130,8 +137,8 @@ def _sentence(tip: int, mass_kg: float, measured: float, expected: float, u: flo
     if mass_kg == 0:
         reads = f"Reads {measured:.1f} N with nothing on the {TIP_NAMES[tip]} tip"
     else:
-        verb = "stand on" if expected >= 0 else "hang from"
-        reads = f"Reads {abs(measured) if expected * measured > 0 else measured:.1f} N where {abs(expected):.1f} N {verb} it"
+        verb, side = ("stand on", 1.0) if expected >= 0 else ("hang from", -1.0)
+        reads = f"Reads {side * measured:.1f} N where {abs(expected):.1f} N {verb} it"
     claim = math.ceil(COVERAGE * u * 10.0 - 1e-6) / 10.0
     if within:
         return f"{reads}: within its claim of {claim:.1f} N."
