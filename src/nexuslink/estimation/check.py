@@ -60,17 +60,19 @@ def check_weight(
     if fault:
         return Check(math.nan, math.nan, math.nan, False, fault)
     measured = rest_force_n(tip, reading, calibration, gravity)
-    u2 = u_rest_force_n(tip, reading, measured, calibration, gravity, zero) ** 2
     if zero is not None:
         measured -= rest_force_n(tip, zero, calibration, gravity)
     plateau = Plateaus.of([reading])
     along = float(along_axis_m_s2(plateau.accel, calibration.axis, gravity.m_s2)[0, tip])
     expected = reading.mass_kg * along
     # What the angle is uncertain by acts across the tip's axis.
-    across = math.sqrt(max(gravity.m_s2**2 - along**2, 0.0)) / gravity.m_s2
-    u2 += (plateau.u_mass[0] * along) ** 2 + (expected * gravity.u_m_s2 / gravity.m_s2) ** 2
-    u2 += (reading.mass_kg * across * u_accel_m_s2(calibration, gravity.m_s2)) ** 2
-    u = math.sqrt(u2)
+    across = math.sqrt(max(1.0 - (along / gravity.m_s2) ** 2, 0.0))
+    u = math.hypot(
+        u_rest_force_n(tip, reading, measured, calibration, gravity, zero),
+        float(plateau.u_mass[0]) * along,
+        expected * gravity.u_m_s2 / gravity.m_s2,
+        reading.mass_kg * across * u_accel_m_s2(calibration, gravity.m_s2),
+    )
     if not math.isfinite(measured + u):
         return Check(math.nan, expected, math.nan, False, "the record in use gives no number: load a sound one first")
     within = abs(measured - expected) <= COVERAGE * u
@@ -124,7 +126,7 @@ def u_rest_force_n(
             u("u_zero_n_per_k") * (reading.temperature_c - zero.temperature_c),
             u("u_tip_mass_kg") * (along(reading) - along(zero)),
         ]
-    return math.sqrt(sum(part * part for part in parts))
+    return math.hypot(*parts)
 
 
 def _creep(tip: int, reading: WeightReading, calibration: ToolCalibration) -> tuple[Array, Array]:
