@@ -43,11 +43,11 @@ _SENSORS: Final = ("gyroscope", "accelerometer")
 def without_gaps(recording: ImuRecording) -> ImuRecording:
     """Rows that were not measured replaced by a straight line between their neighbours."""
     at = np.arange(len(recording.gyro_rad_s))
-    filled = []
-    for values, good in zip(recording[:2], measured_rows(*recording[:2]), strict=True):
-        columns = values if good.all() else [np.interp(at, at[good], column[good]) for column in values.T]
-        filled.append(values if good.all() else np.stack(columns, axis=1))
-    return ImuRecording(filled[0], filled[1], recording.rate_hz)
+    gyro, accel = (
+        values if good.all() else np.stack([np.interp(at, at[good], column[good]) for column in values.T], axis=1)
+        for values, good in zip(recording[:2], measured_rows(*recording[:2]), strict=True)
+    )
+    return ImuRecording(gyro, accel, recording.rate_hz)
 
 
 def at_rest(recording: ImuRecording) -> Mask:
