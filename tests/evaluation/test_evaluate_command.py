@@ -170,3 +170,4 @@ def test_calibrated_per_sensor_on_the_real_recordings(capsys: pytest.CaptureFixt
     for name in said["recordings"]:
         assert calibrated["recordings"][name]["rmse_deg"] <= vqf["recordings"][name]["rmse_deg"] + 0.05, name
     assert ours["causal"] and calibrated["causal"]
+    assert said["less_vqf"]["nexuslink calibrated"]["mean_deg"] <= -0.08

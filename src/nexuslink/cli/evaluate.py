@@ -14,8 +14,16 @@ from typing import Final
 
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.output import print_json, say
-from nexuslink.evaluation.attitude import AttitudeReport, Sensors, evaluate_attitude, sort_by_sensor
-from nexuslink.evaluation.force import ForceReport, evaluate_force
+from nexuslink.evaluation.attitude import (
+    AGAINST,
+    CALIBRATED,
+    UNCALIBRATED,
+    AttitudeReport,
+    Sensors,
+    evaluate_attitude,
+    sort_by_sensor,
+)
+from nexuslink.evaluation.force import ForceReport, by_force, evaluate_force
 from nexuslink.evaluation.peers import NOT_INSTALLED, PEERS
 from nexuslink.evaluation.recordings import Recording, load_recordings, load_sensors
 from nexuslink.evaluation.tables import attitude_lines, force_lines
@@ -145,7 +153,7 @@ def force_values(report: ForceReport) -> dict[str, object]:
             }
             for result in report.results
         ],
-        "looks": [look._asdict() for look in report.looks],
+        "by_force": [asdict(band) for band in by_force(report.looks)],
     }  # fmt: skip
 
 
@@ -183,4 +191,12 @@ def attitude_values(report: AttitudeReport, folder: Path) -> dict[str, object]:
             for fit in report.fits
         ],
         "unknown_names": report.unknown,
+        "less_vqf": {
+            name: {
+                "mean_deg": ran.mean("rmse_deg") - vqf.mean("rmse_deg"),
+                "worst_deg": report.worst_excess_deg(name, AGAINST),
+            }
+            for name in (UNCALIBRATED, CALIBRATED)
+            if (ran := report.column(name)) and (vqf := report.column(AGAINST))
+        },
     }

@@ -28,6 +28,8 @@ from nexuslink.evaluation.workers import spread
 
 UNCALIBRATED: Final = "nexuslink"
 CALIBRATED: Final = "nexuslink calibrated"
+AGAINST: Final = "vqf"
+"""The peer that must not be done worse than."""
 CUTS: Final = (0.23, 0.51, 0.83)
 """Where a recording is cut to see whether a filter looked ahead, as a share of its length."""
 PEER_CUTS: Final = (0.05,)

@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from nexuslink.evaluation.attitude import CALIBRATED, UNCALIBRATED, AttitudeReport, Column, SensorFit
+from nexuslink.evaluation.attitude import AGAINST, CALIBRATED, UNCALIBRATED, AttitudeReport, Column, SensorFit
 from nexuslink.evaluation.force import ForceReport
 from nexuslink.evaluation.peers import NOT_INSTALLED
 
-AGAINST: Final = "vqf"
 NOT_WORSE_DEG: Final = 0.01
 """Uncalibrated, mean, above default VQF."""
 NO_TRIAL_WORSE_DEG: Final = 0.05
