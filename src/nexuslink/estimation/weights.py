@@ -38,6 +38,8 @@ GAIN_PRIOR: Final = 0.03
 """Relative, beside the record's own uncertainty: what years do to a cell [assumption]."""
 OUTLIER: Final = 4.0
 """A reading that lies so many of its standard uncertainties off what the others say is wrong."""
+TRIVIAL_N: Final = 0.05
+"""Unless it is off by no more than this: half of the least that a verdict claims."""
 K95: Final = 1.96
 MOST_STEPS: Final = 20
 UNDERSTATED: Final = 0.1
@@ -304,6 +306,8 @@ def _doubt_of_fit(fit: WeightFit, plateaus: Plateaus, calibration: ToolCalibrati
     freedom = solution.rows - 2
     if ratio.max() <= OUTLIER and solution.misfit <= chi_square_limit(freedom, 3.1):
         return ""
+    if np.abs(fit.leave_one_out_n).max() <= TRIVIAL_N:
+        return ""  # the misfit has widened the covariance
     worst = int(ratio.argmax())
     off = abs(float(fit.leave_one_out_n[worst]))
     if plateaus.mass[worst] == 0:
