@@ -18,7 +18,14 @@ from vqf import VQF
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibration, ImuScale
 from nexuslink.estimation.doubt import Doubt
 from nexuslink.estimation.imu_checks import STEP_S, AgreementCheck, RateCheck, StuckCheck
-from nexuslink.estimation.tilt_uncertainty import CLIPPED_SHARE, NOTHING_KNOWN_RAD, TiltUncertainty
+from nexuslink.estimation.tilt_uncertainty import (
+    CLIPPED_SHARE,
+    NOTHING_KNOWN,
+    NOTHING_KNOWN_RAD,
+    TiltUncertainty,
+    TiltVariance,
+)
+from nexuslink.estimation.tracking import filter_settings
 
 # up = (2(xz - wy), 2(yz + wx), ww - xx - yy + zz) for a quaternion sensor -> earth, w first: linear in the sixteen
 # products q_i q_j, so one broadcast product and one matrix give it. For a live batch that costs a third of column by
@@ -103,6 +110,53 @@ class Attitude(NamedTuple):
     doubt: Doubt | None
 
 
+class Moment(NamedTuple):
+    """An attitude before it is worked out: most batches' is never asked for."""
+
+    t_us: int
+    quaternions: Array
+    axes: list[list[float]]
+    tilt: TiltVariance
+    heading_at_contact: float | None
+    turn_2: float
+    doubt: Doubt | None
+
+    def attitude(self) -> Attitude:
+        """In degrees, with uncertainties."""
+        w, x, y, z = self.quaternions[-1].tolist() if len(self.quaternions) else (1.0, 0.0, 0.0, 0.0)
+        up = up_x, up_y, up_z = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
+        angles, directions, u_angles, u_directions = [], [], [], []
+        for ax, ay, az in self.axes:
+            cosine = ax * up_x + ay * up_y + az * up_z
+            aside, ahead = ay * up_z - az * up_y, ax - up_x * cosine
+            sine = math.sqrt(max(1.0 - cosine * cosine, 1e-18))
+            angles.append(math.atan2(sine, cosine) * _DEGREES)
+            directions.append(math.atan2(aside, ahead) * _DEGREES)
+            u_angle = math.sqrt(self.tilt.along(up, (ax / sine, ay / sine, az / sine)))
+            # Close to the vertical both components of the tilt error show in the angle: 95 % of a Rayleigh
+            # distribution lie below 2.45, not 1.96.
+            ratio = sine / u_angle
+            u_angles.append(u_angle * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
+            # Slope of the direction by up: the tip's level part turns with a tilt error, and so does the mark's.
+            square = max(aside * aside + ahead * ahead, 1e-9)
+            slope = (
+                aside * (cosine + ax * up_x) / square,
+                (ay * up_x * aside - az * ahead) / square,
+                (az * up_x * aside + ay * ahead) / square,
+            )
+            u_directions.append(min(math.sqrt(self.tilt.along(up, slope)) * _DEGREES, _LARGEST_U_DEG))
+        turn = u_turn = math.nan
+        if self.heading_at_contact is not None:
+            turn = math.remainder(_heading([w, x, y, z]) - self.heading_at_contact, math.tau) * _DEGREES
+            # Heading is read off the level part of the attitude: a tilt error shows in it by tan(lean / 2).
+            lean_2 = max(1.0 - up_z, 0.0) / max(1.0 + up_z, 1e-9)
+            u_turn = min(math.sqrt(self.turn_2 + lean_2 * self.tilt.mean) * _DEGREES, _LARGEST_U_DEG)
+        return Attitude(
+            self.t_us, (angles[0], angles[1]), (u_angles[0], u_angles[1]), (directions[0], directions[1]),
+            (u_directions[0], u_directions[1]), turn, u_turn, self.doubt,
+        )  # fmt: skip
+
+
 class _Work:
     """Buffers for batches of one length: counts as floats, with a column of ones for the bias."""
 
@@ -129,7 +183,7 @@ class AttitudeTracker:
         self._axes: list[list[float]] = axis.tolist()
         self._period_s = 1.0 / scale.rate_hz
         self._per_us = scale.rate_hz * 1e-6
-        self._filter = VQF(self._period_s)
+        self._filter = VQF(self._period_s, **filter_settings(calibration))
         self._work: dict[int, _Work] = {}
         limits = scale.gyro_range_rad_s / scale.gyro_rad_s, scale.accel_range_m_s2 / scale.accel_m_s2
         self._limits = limits[0] * _AT_LIMIT, limits[1] * _AT_LIMIT
@@ -141,7 +195,7 @@ class AttitudeTracker:
         self._to_gyro, self._to_accel = np.zeros((7, 3)), np.zeros((7, 3))
         self._to_gyro[:3] = calibration.gyro.matrix.T * scale.gyro_rad_s
         self._to_accel[3:6] = calibration.accelerometer.matrix.T * scale.accel_m_s2
-        self._uncertainty = TiltUncertainty(calibration, float(self._filter.params["tauAcc"]))
+        self._uncertainty = TiltUncertainty(calibration, self._filter.params)
         self._warm(0.0)
 
         self.t_us: NDArray[np.int64] = np.empty(0, np.int64)
@@ -163,6 +217,8 @@ class AttitudeTracker:
         self._heading_at_contact: float | None = None
         self._touching = False
         self._lost_by = Doubt.IMU_GAP
+        self._said: tuple[TiltVariance, float | None, float, Doubt | None] | None = None
+        """The part of `moment` that changes with a step, a loss or a contact only."""
         self._rate, self._stuck, self._agreement = RateCheck(scale.rate_hz), StuckCheck(), AgreementCheck()
 
     def set_temperature(self, celsius: float) -> None:
@@ -171,6 +227,7 @@ class AttitudeTracker:
             warmth = celsius - self._reference_c
             self._warm(warmth)
             self._uncertainty.set_warmth(warmth)
+            self._said = None
 
     def contact(self, t_us: int, touching: bool) -> None:
         """The turn counts from the moment of contact, and is unknown without."""
@@ -181,6 +238,7 @@ class AttitudeTracker:
                 self._heading_at_contact = _heading(self.quaternions[at].tolist())
             self._uncertainty.begin_turn()
         self._touching = touching
+        self._said = None
 
     def update(self, t_us: NDArray[np.int64], raw: Counts) -> None:
         """``t_us`` (n,) device time, ``raw`` (n, 6) counts, gyro then accelerometer. Never raises for what is in it."""
@@ -191,6 +249,7 @@ class AttitudeTracker:
         if self._last_us is None:
             self._last_us = t_us.item(0) - round(1e6 * self._period_s)
             self._last_row = raw[0]
+            self._said = None
         took = until - self._last_us
         if not -0.5 < took * self._per_us - n < 0.5:
             self._update_with_gaps(t_us, raw)
@@ -200,34 +259,21 @@ class AttitudeTracker:
         self.t_us = t_us
         self._last_us, self._last_row = until, raw[-1]
 
+    def moment(self) -> Moment:
+        """What `state` is made of, as of the last sample. Cheap; later batches do not change it."""
+        if self._said is None:
+            touching = self._touching and self._heading_at_contact is not None
+            self._said = (
+                self._uncertainty.tilt if len(self.quaternions) else NOTHING_KNOWN,
+                self._heading_at_contact if touching else None,
+                self._uncertainty.turn_2 if touching else 0.0,
+                self.doubt,
+            )
+        return Moment(self._last_us or 0, self.quaternions, self._axes, *self._said)
+
     def state(self) -> Attitude:
         """As of the last sample. Before the first one: an upright tool of which nothing is known."""
-        w, x, y, z = self.quaternions[-1].tolist() if len(self.quaternions) else self._last_q
-        up_x, up_y, up_z = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
-        u = self._uncertainty.tilt if len(self.quaternions) else NOTHING_KNOWN_RAD
-        angles, directions, u_angles, u_directions = [], [], [], []
-        for ax, ay, az in self._axes:
-            cosine = ax * up_x + ay * up_y + az * up_z
-            aside, ahead = ay * up_z - az * up_y, ax - up_x * cosine
-            angle = math.atan2(math.sqrt(max(1.0 - cosine * cosine, 0.0)), cosine)
-            sine = math.sin(angle)
-            angles.append(angle * _DEGREES)
-            directions.append(math.atan2(aside, ahead) * _DEGREES)
-            # Close to the vertical both components of the tilt error show in the angle: 95 % of a Rayleigh
-            # distribution lie below 2.45, not 1.96.
-            ratio = sine / u
-            u_angles.append(u * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
-            u_directions.append(min(u / max(sine, 1e-9) * _DEGREES, _LARGEST_U_DEG))
-        turn = u_turn = math.nan
-        if self._touching and self._heading_at_contact is not None:
-            turn = math.remainder(_heading([w, x, y, z]) - self._heading_at_contact, math.tau) * _DEGREES
-            # Heading is read off the level part of the attitude: a tilt error shows in it by tan(lean / 2).
-            lean = math.sqrt(max(1.0 - up_z, 0.0) / max(1.0 + up_z, 1e-9))
-            u_turn = min(self._uncertainty.turn(lean) * _DEGREES, _LARGEST_U_DEG)
-        return Attitude(
-            int(self._last_us or 0), (angles[0], angles[1]), (u_angles[0], u_angles[1]),
-            (directions[0], directions[1]), (u_directions[0], u_directions[1]), turn, u_turn, self.doubt,
-        )  # fmt: skip
+        return self.moment().attitude()
 
     @property
     def doubt(self) -> Doubt | None:
@@ -289,6 +335,7 @@ class AttitudeTracker:
 
     def _lose(self, radians: float, doubt: Doubt) -> None:
         self._uncertainty.lose(radians)
+        self._said = None
         self._lost_by = doubt
 
     def _steps(self, raw: Counts | Array, felt: Array, found: dict[str, Array]) -> None:
@@ -306,9 +353,11 @@ class AttitudeTracker:
                 seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
                 residual_2 = GRAVITY**2 * sum((a - b) ** 2 for a, b in zip(seen, up, strict=True))
                 self._agreement.step(up, seen)
-            self._uncertainty.step(self._step_rows * self._period_s, turned, residual_2, found["biasSigma"].item(end))
+            resting = bool(found["restDetected"].item(end))
+            self._uncertainty.step(self._step_rows * self._period_s, turned, up, residual_2, resting)
             self._stuck.step(raw[end].tolist())
         self.resting = bool(found["restDetected"].item(-1))
+        self._said = None
 
     def _update_with_gaps(self, t_us: NDArray[np.int64], raw: Counts) -> None:
         """Rows filled in on straight lines, so that the filter's constant rate holds.

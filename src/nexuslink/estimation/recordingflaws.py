@@ -1,0 +1,155 @@
+"""What makes a recording of an inertial unit unfit to calibrate from, seen from its samples alone.
+
+Each flaw is a sentence that says what is wrong and what to do. It must never know what the recording is used for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2
+from nexuslink.estimation.tracking import ImuRecording, measured_rows
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+RATES_HZ: Final = (50.0, 20_000.0)
+SHORTEST_S: Final = 20.0
+MISSING_SHARE: Final = 0.01
+MISSING_S: Final = 0.1
+"""Fewer missing samples than this share, and no gap longer than this: bridged by straight lines."""
+REST_WINDOW_S: Final = 0.5
+REST_RATE_RAD_S: Final = np.radians(0.5)
+REST_ACCEL_M_S2: Final = 0.15
+"""At rest each axis scatters by less than this within a window: a hand, and most cars, do more [assumption]."""
+REST_DRIFT_RAD_S: Final = np.radians(0.3)
+"""Windows whose mean differs by more from the rest of the rests turn steadily: they are not rests."""
+SHORTEST_REST_S: Final = 2.0
+GRAVITY_SHARE: Final = 0.1
+STUCK_S: Final = 0.5
+"""So long the same value, while the other axes move, no working sensor shows."""
+TURNING_RAD_S: Final = np.radians(5.0)
+CLIPPED_SAMPLES: Final = 4
+"""As many at the very end of what a recording holds, some of them side by side, is an end of range, not a chance."""
+
+_AXES: Final = "xyz"
+_SENSORS: Final = ("gyroscope", "accelerometer")
+
+
+def without_gaps(recording: ImuRecording) -> ImuRecording:
+    """Rows that were not measured replaced by a straight line between their neighbours."""
+    at = np.arange(len(recording.gyro_rad_s))
+    filled = []
+    for values, good in zip(recording[:2], measured_rows(*recording[:2]), strict=True):
+        columns = values if good.all() else [np.interp(at, at[good], column[good]) for column in values.T]
+        filled.append(values if good.all() else np.stack(columns, axis=1))
+    return ImuRecording(filled[0], filled[1], recording.rate_hz)
+
+
+def at_rest(recording: ImuRecording) -> Mask:
+    """(n,): where the tool stands still for at least three windows. The recording has no gaps."""
+    size = max(2, round(REST_WINDOW_S * recording.rate_hz))
+    count = len(recording.gyro_rad_s) // size
+    gyro = recording.gyro_rad_s[: count * size].reshape(count, size, 3)
+    accel = recording.accel_m_s2[: count * size].reshape(count, size, 3)
+    still = (gyro.std(axis=1).max(axis=1) < REST_RATE_RAD_S) & (accel.std(axis=1).max(axis=1) < REST_ACCEL_M_S2)
+    if still.any():
+        mean = gyro.mean(axis=1)
+        still &= np.abs(mean - np.median(mean[still], axis=0)).max(axis=1) < REST_DRIFT_RAD_S
+    still &= np.append(True, still[:-1]) & np.append(still[1:], True)  # its neighbours move, if only a little
+    mask = np.zeros(len(recording.gyro_rad_s), dtype=np.bool_)
+    mask[: count * size] = np.repeat(still, size)
+    return mask
+
+
+def flaw(recording: ImuRecording) -> str:
+    """The first flaw, or nothing. Arrays have the right shape; what they hold may be anything."""
+    for check in _CHECKS:
+        found = check(recording)
+        if found:
+            return found
+    return ""
+
+
+def _wrong_rate(recording: ImuRecording) -> str:
+    if RATES_HZ[0] <= recording.rate_hz <= RATES_HZ[1]:
+        return ""
+    return f"its rate of {recording.rate_hz:g} Hz is not between {RATES_HZ[0]:g} and {RATES_HZ[1]:g}: name the true one"
+
+
+def _too_short(recording: ImuRecording) -> str:
+    seconds = len(recording.gyro_rad_s) / recording.rate_hz
+    if seconds >= SHORTEST_S:
+        return ""
+    return f"it is {seconds:.1f} s long: record at least {SHORTEST_S:g} s, better two minutes"
+
+
+def _missing(recording: ImuRecording) -> str:
+    for name, good in zip(_SENSORS, measured_rows(*recording[:2]), strict=True):
+        share, longest = 1 - float(good.mean()), _longest(~good) / recording.rate_hz
+        if share > MISSING_SHARE or longest > MISSING_S:
+            return (
+                f"{share:.1%} of the {name}'s samples are not numbers or beyond any range, {longest:.2f} s in a row: "
+                "check the sensor and the link, and record it again"
+            )
+    return ""
+
+
+def _stuck(recording: ImuRecording) -> str:
+    gyro = without_gaps(recording).gyro_rad_s
+    moving = np.abs(gyro).max(axis=1) > TURNING_RAD_S
+    for name, values in zip(_SENSORS, recording[:2], strict=True):
+        for axis in range(3):
+            same = np.append(False, values[1:, axis] == values[:-1, axis])
+            if _longest(same & moving) >= STUCK_S * recording.rate_hz:
+                return f"the {name}'s {_AXES[axis]} axis stands still while the tool moves: have the tool checked"
+    return ""
+
+
+def _clipped(recording: ImuRecording) -> str:
+    """Several samples at the highest or the lowest value of a sensor, side by side, and not of a tool at rest."""
+    whole = without_gaps(recording)
+    rest = at_rest(whole)
+    for name, values, least in zip(_SENSORS, whole[:2], (TURNING_RAD_S, 2.0 * STANDARD_GRAVITY_M_S2 / 3), strict=True):
+        for axis in range(3):
+            column = values[:, axis]
+            for end in (float(column.max()), float(column.min())):
+                there = (column == end) & ~rest
+                if abs(end) > least and there.sum() >= CLIPPED_SAMPLES and _longest(there) >= 2:
+                    return (
+                        f"the {name}'s {_AXES[axis]} axis is cut off at its end of range {int(there.sum())} times: "
+                        "choose a wider range or move more gently, and record it again"
+                    )
+    return ""
+
+
+def _never_at_rest(recording: ImuRecording) -> str:
+    seconds = float(at_rest(without_gaps(recording)).sum()) / recording.rate_hz
+    if seconds >= SHORTEST_REST_S:
+        return ""
+    return (
+        f"the tool lies still for {seconds:.1f} s: lay it down for {2 * SHORTEST_REST_S:g} s before and after moving it"
+    )
+
+
+def _no_gravity(recording: ImuRecording) -> str:
+    whole = without_gaps(recording)
+    felt = float(np.median(np.linalg.norm(whole.accel_m_s2[at_rest(whole)], axis=1)))
+    if abs(felt / STANDARD_GRAVITY_M_S2 - 1) <= GRAVITY_SHARE:
+        return ""
+    return f"at rest the accelerometer shows {felt:.2f} m/s2: check its unit and range, or have the tool checked"
+
+
+_CHECKS: Final[tuple[Callable[[ImuRecording], str], ...]] = (
+    _wrong_rate, _too_short, _missing, _stuck, _clipped, _never_at_rest, _no_gravity,
+)  # fmt: skip
+
+
+def _longest(mask: Mask) -> int:
+    """Length of the longest run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
