@@ -53,7 +53,7 @@ class Estimator:
         self._force = ForceModel(calibration, force_rate_hz)
         self._tool = Tool(calibration, full_scale_counts)
         self._tracker = AttitudeTracker(imu, calibration.imu, calibration.axis, calibration.temperature_c)
-        self._zero = ZeroTracker(noise_n(force_rate_hz))
+        self._zero = ZeroTracker(noise_n(force_rate_hz), self._creep_is_over)
         self._gravity = calibration.gravity_m_s2
         self._accel_limit = CLIPPED * imu.accel_range_m_s2
         self._calibrated = calibrated(calibration)
@@ -219,6 +219,9 @@ class Estimator:
             self._watch_at(t_us.item(row), force.item(row, 0), force.item(row, 1), raw.item(row, 0), raw.item(row, 1))
         self._watched_us = t_us.item(last)
 
+    def _creep_is_over(self) -> bool:
+        return self._force.creep_left_n < MOST_CREEP_N
+
     def _watch_at(self, t_us: int, first_n: float, second_n: float, first: int, second: int) -> None:
         most = max(first_n, second_n)
         if (most < RELEASE_N) if self._touching else (most > CONTACT_N):
@@ -230,5 +233,5 @@ class Estimator:
         self._stuck = any(t_us - since_us > STUCK_US for _, since_us in self._same)
         if most < RELEASE_N and self._force.tared:
             shift = self._zero.watch(t_us, first_n, second_n)
-            if shift is not None and self._force.creep_left_n < MOST_CREEP_N:
+            if shift is not None:
                 self._force.shift_zero(np.array(shift))

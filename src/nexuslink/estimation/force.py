@@ -144,6 +144,8 @@ class ForceModel:
         """
         weight = self._mass_axis @ specific_force
         measured = self._calibration.gain_n_per_count * (mean_counts - self._calibration.zero_counts)
+        if np.isnan(self._lags[0]):  # before the first sample
+            self._lags = np.repeat(weight, LAGS)
         for _ in range(2):  # what is taken off was no load, and left no creep: that changes the tare a little
             tare = measured - self._expected(weight + self._creep_n())
             self._forget(tare - self._tare_n - self._zero_shift_n)
@@ -192,7 +194,7 @@ class ForceModel:
     def _creep_n(self) -> Array:
         """(2,) newtons of creep in the reading."""
         share = np.stack([creep.share for creep in self._creep])
-        return np.asarray(np.nan_to_num((share * self.lags_n).sum(axis=1)))
+        return np.asarray((share * self.lags_n).sum(axis=1))
 
     def _forget(self, newtons: Array) -> None:
         self._lags = self._lags - np.repeat(newtons, LAGS)
