@@ -218,6 +218,21 @@ def test_recordings_of_one_sensor_add_up():
     assert np.array_equal(three.accelerometer.matrix, np.eye(3)) and not three.gyro.bias.any()
 
 
+def test_the_frame_is_the_accelerometers():
+    rng = np.random.default_rng(3)
+    unit = sensor(rng)
+    angle = np.radians(0.6)
+    turned = np.array([[1.0, 0.0, 0.0], [0.0, np.cos(angle), -np.sin(angle)], [0.0, np.sin(angle), np.cos(angle)]])
+    said = []
+    for _ in range(3):
+        measured, _ = recording(rng, unit, seconds=120.0)
+        said.append(selfcalibration._known(measured._replace(accel_m_s2=measured.accel_m_s2 @ turned.T)))
+    off, covariance = selfcalibration._estimate(selfcalibration._sum(said), selfcalibration.OPEN_PRIOR)
+    claimed = np.sqrt(np.diag(covariance))
+    assert np.abs((off - (turned @ unit.gyro_matrix - np.eye(3)).ravel()) / claimed).max() < 3.5
+    assert np.abs((off - (unit.gyro_matrix - np.eye(3)).ravel()) / claimed).max() > 4.5  # not its own
+
+
 def test_a_plain_tuple_and_a_fast_rate_will_do():
     (measured,) = simulated(4, seconds=60.0, rate_hz=1000.0)
     calibration = self_calibrate_imu([tuple(measured)])

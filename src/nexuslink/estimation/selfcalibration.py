@@ -51,6 +51,9 @@ def self_calibrate_imu(recordings: Sequence[ImuRecording | tuple[object, object,
     the standard deviation of its worst element. Bias and accelerometer stay as they are: the filter follows the bias,
     and correcting the accelerometer from movement gains nothing.
 
+    The matrix takes the gyroscope into the frame of the accelerometer as it is in the recordings. Where that has been
+    calibrated in poses, apply its calibration to the recordings first, and use both together.
+
     Numbers that make no sense are a ``reason``; an array of the wrong shape raises `CalibrationError`.
     """
     given = [_recording(number, recording) for number, recording in enumerate(recordings, start=1)]
