@@ -93,7 +93,7 @@ def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
 
 
 class Sensing:
-    """Decoded batches to estimates: the streams found by kind, the record applied, tare answers obeyed."""
+    """Decoded batches to estimates: the streams found by kind, the record applied, tare answers and temperatures obeyed."""
 
     def __init__(self, info: ToolDescription, record: CalibrationRecord) -> None:
         force = next((s for s in info.streams if s.kind == StreamKind.FORCE), None)
@@ -104,13 +104,18 @@ class Sensing:
             )
         self.force_stream, self.imu_stream = force.stream, imu.stream
         try:
-            self.estimator = Estimator(tool_calibration(record), _imu_scale(imu))
+            cells = force.groups[0]
+            full_scale = cells.full_scale / cells.scale if cells.full_scale > 0 and cells.scale > 0 else math.inf
+            self.estimator = Estimator(tool_calibration(record), _imu_scale(imu), force.rate_hz, full_scale)
         except CalibrationError as error:
             raise SessionError(f"{info.serial_number}: {error}; calibrate the tool again") from None
         self.tared = False
 
     def update(self, decoded: Decoded) -> Estimates | None:
         """New estimates, or ``None``."""
+        if decoded.statuses:
+            status = decoded.statuses[-1]
+            self.estimator.set_temperature(status.t_us, 0.01 * status.temperature_cdeg)
         for response in decoded.responses:
             if response.opcode == Opcode.TARE and response.status == Status.OK:
                 answer = TareResponse.unpack(response.payload)
