@@ -45,8 +45,9 @@ _LARGEST_U_DEG: Final = 180.0 / math.sqrt(3.0)
 """Standard uncertainty of a direction of which nothing is known."""
 BLIND_RAD_S: Final = math.radians(0.5)
 """What the filter may drift while its accelerometer is clipped [assumption: zero rate of an uncalibrated gyroscope]."""
-_AT_LIMIT: Final = 1.0 - 1e-4
-"""A count this close to the range is at the range: it need not be a whole number of counts."""
+_UPRIGHT: Final = 1e-6
+_AT_LIMIT: Final = 1.0 - 1e-3
+"""A count this close to the range is at the range: data sheets round (4 g at 0.122 mg are 32787 counts of 16 bits)."""
 GRAVITY: Final = STANDARD_GRAVITY_M_S2
 
 Array = NDArray[np.float64]
@@ -129,16 +130,20 @@ class Moment(NamedTuple):
         for ax, ay, az in self.axes:
             cosine = ax * up_x + ay * up_y + az * up_z
             aside, ahead = ay * up_z - az * up_y, ax - up_x * cosine
-            sine = math.sqrt(max(1.0 - cosine * cosine, 1e-18))
+            sine = math.sqrt(max(1.0 - cosine * cosine, 0.0))
             angles.append(math.atan2(sine, cosine) * _DEGREES)
             directions.append(math.atan2(aside, ahead) * _DEGREES)
+            if sine < _UPRIGHT:  # no direction to lean to
+                u_angles.append(1.25 * math.sqrt(self.tilt.mean) * _DEGREES)
+                u_directions.append(_LARGEST_U_DEG)
+                continue
             u_angle = math.sqrt(self.tilt.along(up, (ax / sine, ay / sine, az / sine)))
             # Close to the vertical both components of the tilt error show in the angle: 95 % of a Rayleigh
             # distribution lie below 2.45, not 1.96.
             ratio = sine / u_angle
             u_angles.append(u_angle * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
             # Slope of the direction by up: the tip's level part turns with a tilt error, and so does the mark's.
-            square = max(aside * aside + ahead * ahead, 1e-9)
+            square = max(aside * aside + ahead * ahead, 1e-18)
             slope = (
                 aside * (cosine + ax * up_x) / square,
                 (ay * up_x * aside - az * ahead) / square,
@@ -306,7 +311,7 @@ class AttitudeTracker:
         if self._rows + n < self._step_rows:
             self._rows += n
         else:
-            self._steps(raw, felt, found)
+            self._steps(raw, gyro, felt, found)
         return gyro, accel, quaternions
 
     def _without_blind(self, work: _Work, gyro: Array, accel: Array, filled: NDArray[np.bool_] | None) -> Array:
@@ -332,7 +337,7 @@ class AttitudeTracker:
         self._uncertainty.lose(radians)
         self._lost_by = doubt
 
-    def _steps(self, raw: Counts | Array, felt: Array, found: dict[str, Array]) -> None:
+    def _steps(self, raw: Counts | Array, gyro: Array, felt: Array, found: dict[str, Array]) -> None:
         """Uncertainty and checks, at fixed counts of samples, wherever batches begin and end."""
         ends = range(self._step_rows - self._rows - 1, len(raw), self._step_rows)
         self._rows = len(raw) - 1 - ends[-1]
@@ -346,7 +351,7 @@ class AttitudeTracker:
             if ax or ay or az:
                 seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
                 residual_2 = GRAVITY**2 * sum((a - b) ** 2 for a, b in zip(seen, up, strict=True))
-                self._agreement.step(up, seen)
+                self._agreement.step(tuple((gyro[end] - found["bias"][end]).tolist()), seen)
             resting = bool(found["restDetected"].item(end))
             self._uncertainty.step(self._step_rows * self._period_s, turned, up, residual_2, resting)
             self._stuck.step(raw[end].tolist())

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibration
 
 
@@ -214,7 +215,7 @@ class TiltUncertainty:
     def lose(self, radians: float) -> None:
         """So much of a turn may be missing."""
         # The low pass is of second order, Butterworth: its response stays below sqrt(2) exp(-t / tau).
-        self._lost = min(math.hypot(self._lost, math.sqrt(2.0) * radians), NOTHING_KNOWN_RAD)
+        self._lost = min(self._lost + math.sqrt(2.0) * radians, NOTHING_KNOWN_RAD)
         self._turn_lost_2 += radians**2
 
     def hidden_by_gap(self, seconds: float) -> float:
