@@ -219,6 +219,9 @@ class AttitudeTracker:
         """Of these, rows without an accelerometer."""
         self._last_q: list[float] = [1.0, 0.0, 0.0, 0.0]
         self._step_q: list[float] | None = None
+        self._bias: list[float] = [0.0, 0.0, 0.0]
+        self._odd = False
+        """Uncertainty and stuck channels have their turn at every other step."""
         self._heading_at_contact: float | None = None
         self._touching = False
         self._lost_by = Doubt.IMU_GAP
@@ -342,20 +345,27 @@ class AttitudeTracker:
         ends = range(self._step_rows - self._rows - 1, len(raw), self._step_rows)
         self._rows = len(raw) - 1 - ends[-1]
         for end in ends:
+            ax, ay, az = felt[end].tolist()
+            if ax or ay or az:
+                wx, wy, wz = gyro[end].tolist()
+                bx, by, bz = self._bias
+                seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
+                self._agreement.step((wx - bx, wy - by, wz - bz), seen)
+            self._odd = not self._odd
+            if self._odd:
+                continue
             w, x, y, z = q = found["quat6D"][end].tolist()
             up = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
             before, self._step_q = self._step_q, q
             turned = (0.0, 0.0, 0.0) if before is None else _turned(before, q)
-            ax, ay, az = felt[end].tolist()
             residual_2 = 0.0
             if ax or ay or az:
-                seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
-                residual_2 = GRAVITY**2 * sum((a - b) ** 2 for a, b in zip(seen, up, strict=True))
-                self._agreement.step(tuple((gyro[end] - found["bias"][end]).tolist()), seen)
-            resting = bool(found["restDetected"].item(end))
-            self._uncertainty.step(self._step_rows * self._period_s, turned, up, residual_2, resting)
+                rx, ry, rz = ax - GRAVITY * up[0], ay - GRAVITY * up[1], az - GRAVITY * up[2]
+                residual_2 = rx * rx + ry * ry + rz * rz
+            self.resting = bool(found["restDetected"].item(end))
+            self._bias = found["bias"][end].tolist()
+            self._uncertainty.step(2 * self._step_rows * self._period_s, turned, up, residual_2, self.resting)
             self._stuck.step(raw[end].tolist())
-        self.resting = bool(found["restDetected"].item(-1))
 
     def _update_with_gaps(self, t_us: NDArray[np.int64], raw: Counts) -> None:
         """Rows filled in on straight lines, so that the filter's constant rate holds.

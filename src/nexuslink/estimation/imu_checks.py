@@ -10,7 +10,7 @@ import math
 from typing import Final
 
 STEP_S: Final = 0.1
-"""How often the checks and the uncertainty are brought up to date."""
+"""How often it is asked whether the sensors agree; stuck channels and the uncertainty have every other step."""
 
 RATE_OFF: Final = 0.02
 _RATE_WINDOW_S: Final = 1.0
@@ -72,7 +72,7 @@ class StuckCheck:
                 elif count > self._high[channel]:
                     self._high[channel] = count
         self._steps += 1
-        if self._steps * STEP_S > STUCK_S:
+        if self._steps * 2.0 * STEP_S > STUCK_S:
             spans = [high - low for low, high in zip(self._low, self._high, strict=True)]
             self._stuck = tuple(
                 channel
@@ -112,8 +112,9 @@ class AgreementCheck:
     """
 
     def __init__(self) -> None:
-        self._before: tuple[float, ...] | None = None
-        self._low: tuple[float, ...] = (0.0,) * 6
+        self._rate = (math.inf, math.inf, math.inf)  # nothing was before the first step
+        self._felt = (0.0, 0.0, 0.0)
+        self._low = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         self._count = self._said = self._both = self._seen = 0.0
         self._off = self._off_2 = 0.0
         self._row = 0
@@ -121,25 +122,36 @@ class AgreementCheck:
 
     def step(self, rate: tuple[float, float, float], felt: tuple[float, float, float]) -> None:
         """``rate``: rad/s; ``felt``: accelerometer over gravity; of this step's last sample."""
-        now = (*rate, *felt)
-        before, self._before = self._before, now
-        if before is None or max(map(abs, before[:3])) > _AGREE_FASTEST or max(map(abs, rate)) > _AGREE_FASTEST:
+        before_rate, before_felt = self._rate, self._felt
+        self._rate, self._felt = rate, felt
+        ax, ay, az = before_rate
+        bx, by, bz = rate
+        most = _AGREE_FASTEST
+        if not (-most < bx < most and -most < by < most and -most < bz < most):
             return  # two samples a step do not tell how far it really turned
-        wx, wy, wz, x, y, z = (0.5 * (a + b) for a, b in zip(before, now, strict=True))
-        turned = y * wz - z * wy, z * wx - x * wz, x * wy - y * wx  # up as the tool sees it: felt x rate
-        seen = tuple((b - a) / STEP_S for a, b in zip(before[3:], felt, strict=True))
-        share = STEP_S / _AGREE_LOW_PASS_S
-        low = self._low = tuple(
-            kept + share * (new - kept) for kept, new in zip(self._low, (*turned, *seen), strict=True)
-        )
+        if not (-most < ax < most and -most < ay < most and -most < az < most):
+            return
+        wx, wy, wz = 0.5 * (ax + bx), 0.5 * (ay + by), 0.5 * (az + bz)
+        ax, ay, az = before_felt
+        bx, by, bz = felt
+        x, y, z = 0.5 * (ax + bx), 0.5 * (ay + by), 0.5 * (az + bz)
+        share, per_s = STEP_S / _AGREE_LOW_PASS_S, 1.0 / STEP_S
+        px, py, pz, qx, qy, qz = self._low
+        px += share * (y * wz - z * wy - px)  # up as the tool sees it turns by felt x rate
+        py += share * (z * wx - x * wz - py)
+        pz += share * (x * wy - y * wx - pz)
+        qx += share * (per_s * (bx - ax) - qx)
+        qy += share * (per_s * (by - ay) - qy)
+        qz += share * (per_s * (bz - az) - qz)
+        self._low = px, py, pz, qx, qy, qz
         keep = 1.0 - STEP_S / _AGREE_MEMORY_S
         self._count = self._count * keep + 1.0
         off = math.sqrt(x * x + y * y + z * z) - 1.0
         self._off += (1.0 - keep) * (off - self._off)
         self._off_2 += (1.0 - keep) * (off * off - self._off_2)
-        self._said = self._said * keep + low[0] * low[0] + low[1] * low[1] + low[2] * low[2]
-        self._both = self._both * keep + low[0] * low[3] + low[1] * low[4] + low[2] * low[5]
-        self._seen = self._seen * keep + low[3] * low[3] + low[4] * low[4] + low[5] * low[5]
+        self._said = self._said * keep + px * px + py * py + pz * pz
+        self._both = self._both * keep + px * qx + py * qy + pz * qz
+        self._seen = self._seen * keep + qx * qx + qy * qy + qz * qz
         self._row = self._row + 1 if self._disagree() else 0
         self.doubted = self._row >= _AGREE_STEPS
 
