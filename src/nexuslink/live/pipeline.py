@@ -93,7 +93,7 @@ def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
 
 
 class Sensing:
-    """Decoded batches to estimates: the streams found by kind, the record applied, tare answers and temperatures obeyed."""
+    """Decoded batches to estimates: streams found by kind, record applied, tares and temperatures obeyed."""
 
     def __init__(self, info: ToolDescription, record: CalibrationRecord) -> None:
         force = next((s for s in info.streams if s.kind == StreamKind.FORCE), None)
