@@ -225,6 +225,8 @@ class AttitudeTracker:
         self._heading_at_contact: float | None = None
         self._touching = False
         self._lost_by = Doubt.IMU_GAP
+        self._said: tuple[TiltVariance, float | None, float, Doubt | None] | None = None
+        """The part of `moment` that changes with a step, a loss or a contact only."""
         self._rate, self._stuck, self._agreement = RateCheck(scale.rate_hz), StuckCheck(), AgreementCheck()
 
     def set_temperature(self, celsius: float) -> None:
@@ -233,6 +235,7 @@ class AttitudeTracker:
             warmth = celsius - self._reference_c
             self._warm(warmth)
             self._uncertainty.set_warmth(warmth)
+            self._said = None
 
     def contact(self, t_us: int, touching: bool) -> None:
         """The turn counts from the moment of contact, and is unknown without."""
@@ -243,6 +246,7 @@ class AttitudeTracker:
                 self._heading_at_contact = _heading(self.quaternions[at].tolist())
             self._uncertainty.begin_turn()
         self._touching = touching
+        self._said = None
 
     def update(self, t_us: NDArray[np.int64], raw: Counts) -> None:
         """``t_us`` (n,) device time, ``raw`` (n, 6) counts, gyro then accelerometer. Never raises for what is in it."""
@@ -253,6 +257,7 @@ class AttitudeTracker:
         if self._last_us is None:
             self._last_us = t_us.item(0) - round(1e6 * self._period_s)
             self._last_row = raw[0]
+            self._said = None
         took = until - self._last_us
         if not -0.5 < took * self._per_us - n < 0.5:
             self._update_with_gaps(t_us, raw)
@@ -264,15 +269,15 @@ class AttitudeTracker:
 
     def moment(self) -> Moment:
         """What `state` is made of, as of the last sample. Cheap; later batches do not change it."""
-        touching = self._touching and self._heading_at_contact is not None
-        known = len(self.quaternions) > 0
-        return Moment(
-            self._last_us or 0, self.quaternions, self._axes,
-            self._uncertainty.tilt if known else NOTHING_KNOWN,
-            self._heading_at_contact if touching else None,
-            self._uncertainty.turn_2 if touching else 0.0,
-            self.doubt,
-        )  # fmt: skip
+        if self._said is None:
+            touching = self._touching and self._heading_at_contact is not None
+            self._said = (
+                self._uncertainty.tilt if len(self.quaternions) else NOTHING_KNOWN,
+                self._heading_at_contact if touching else None,
+                self._uncertainty.turn_2 if touching else 0.0,
+                self.doubt,
+            )
+        return Moment(self._last_us or 0, self.quaternions, self._axes, *self._said)
 
     def state(self) -> Attitude:
         """As of the last sample. Before the first one: an upright tool of which nothing is known."""
@@ -338,6 +343,7 @@ class AttitudeTracker:
 
     def _lose(self, radians: float, doubt: Doubt) -> None:
         self._uncertainty.lose(radians)
+        self._said = None
         self._lost_by = doubt
 
     def _steps(self, raw: Counts | Array, gyro: Array, felt: Array, found: dict[str, Array]) -> None:
@@ -366,6 +372,7 @@ class AttitudeTracker:
             self._bias = found["bias"][end].tolist()
             self._uncertainty.step(2 * self._step_rows * self._period_s, turned, up, residual_2, self.resting)
             self._stuck.step(raw[end].tolist())
+        self._said = None
 
     def _update_with_gaps(self, t_us: NDArray[np.int64], raw: Counts) -> None:
         """Rows filled in on straight lines, so that the filter's constant rate holds.
