@@ -9,7 +9,7 @@ tracked may be part of its own calibration. It must never know a message, a link
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nexuslink.estimation.batchfit import MatrixInformation, matrix_information
 from nexuslink.estimation.calibration import ImuCalibration, TriaxialCalibration
 from nexuslink.estimation.errors import CalibrationError
-from nexuslink.estimation.recordingflaws import at_rest, flaw, without_gaps
+from nexuslink.estimation.recordingflaws import Examined, at_rest, examined
 from nexuslink.estimation.tracking import ImuRecording, checked
 
 Array = NDArray[np.float64]
@@ -31,17 +31,15 @@ ENOUGH: Final = 0.0027
 """`ImuCalibration.quality` from here on is no better than what was known before."""
 ENOUGH_OF_AXIS: Final = 0.007
 """Standard deviation of one axis' scale by the recordings alone; above it the tool was not turned about that axis."""
-IMPLAUSIBLE: Final = 0.015
-"""An element so far off is not the sensor's: its rate, its unit or its axes are wrong."""
+IMPLAUSIBLE: Final = 0.01
+"""An element surely (by four standard deviations) so far off is not the sensor's: rate, unit or axes are wrong."""
 SAME_SENSOR_RAD_S: Final = np.radians(0.15)
 """Biases at rest of one sensor differ by less (0.08 deg/s seen), those of two sensors by more (0.22 and up)."""
 MISFIT: Final = 0.5
 """Mean square of what the batch fit leaves; real recordings have 0.001 to 0.02."""
 CONTRADICTION: Final = 4.0
 """Squared distance of one recording from the others, by element and in standard deviations."""
-LONGEST_PIECE_S: Final = 240.0
-"""A longer recording is fitted in pieces, which bounds the memory."""
-FIT_RATE_HZ: Final = 200.0
+FIT_RATE_HZ: Final = 100.0
 """Faster recordings are averaged down to no less than this: nothing of a hand's turning is lost."""
 
 
@@ -53,24 +51,24 @@ def self_calibrate_imu(recordings: Sequence[ImuRecording | tuple[object, object,
     the standard deviation of its worst element. Bias and accelerometer stay as they are: the filter follows the bias,
     and correcting the accelerometer from movement gains nothing.
 
+    The matrix takes the gyroscope into the frame of the accelerometer as it is in the recordings. Where that has been
+    calibrated in poses, apply its calibration to the recordings first, and use both together.
+
     Numbers that make no sense are a ``reason``; an array of the wrong shape raises `CalibrationError`.
     """
     given = [_recording(number, recording) for number, recording in enumerate(recordings, start=1)]
     if not given:
         return _refused("there is no recording: record two minutes of turning the tool in all directions")
-    for number, recording in enumerate(given, start=1):
-        found = flaw(recording)
-        if found:
-            return _refused(f"recording {number}: {found}")
-    whole = [without_gaps(recording) for recording in given]
-    found = _another_sensor(whole)
-    if found:
-        return _refused(found)
-    known = [_known(recording) for recording in whole]
-    found = _contradiction(known)
-    if found:
-        return _refused(found)
-    return _judged(_sum(known))
+    seen = [examined(recording) for recording in given]
+    for number, one in enumerate(seen, start=1):
+        if one.flaw:
+            return _refused(f"recording {number}: {one.flaw}")
+    reason = _another_sensor(seen)
+    if reason:
+        return _refused(reason)
+    known = [_known(one.recording) for one in seen]
+    reason = _contradiction(known)
+    return _refused(reason) if reason else _judged(_sum(known))
 
 
 def _recording(number: int, recording: ImuRecording | tuple[object, object, float]) -> ImuRecording:
@@ -88,8 +86,8 @@ def _refused(reason: str, quality: float = math.nan) -> ImuCalibration:
     return ImuCalibration(accepted=False, quality=quality, reason=reason)
 
 
-def _another_sensor(recordings: list[ImuRecording]) -> str:
-    biases = [recording.gyro_rad_s[at_rest(recording)].mean(axis=0) for recording in recordings]
+def _another_sensor(seen: list[Examined]) -> str:
+    biases = [one.recording.gyro_rad_s[one.rest].mean(axis=0) for one in seen]
     for second in range(len(biases)):
         for first in range(second):
             apart = float(np.linalg.norm(biases[second] - biases[first]))
@@ -102,20 +100,14 @@ def _another_sensor(recordings: list[ImuRecording]) -> str:
 
 
 def _known(recording: ImuRecording) -> MatrixInformation:
-    """What one recording knows, by itself."""
-    return _sum([matrix_information(*piece, at_rest(piece)) for piece in _pieces(recording)])
-
-
-def _pieces(recording: ImuRecording) -> Iterator[ImuRecording]:
+    """What one recording says by itself."""
     averaged = max(1, int(recording.rate_hz / FIT_RATE_HZ))
     count = len(recording.gyro_rad_s) // averaged
     gyro, accel = (
         values[: count * averaged].reshape(count, averaged, 3).mean(axis=1) for values in recording[:2]
     )  # fmt: skip
-    rate_hz = recording.rate_hz / averaged
-    pieces = math.ceil(count / (LONGEST_PIECE_S * rate_hz))
-    for part_gyro, part_accel in zip(np.array_split(gyro, pieces), np.array_split(accel, pieces), strict=True):
-        yield ImuRecording(np.ascontiguousarray(part_gyro), np.ascontiguousarray(part_accel), rate_hz)
+    slower = ImuRecording(gyro, accel, recording.rate_hz / averaged)
+    return matrix_information(*slower, at_rest(slower))
 
 
 def _sum(known: Sequence[MatrixInformation]) -> MatrixInformation:
@@ -127,7 +119,7 @@ def _sum(known: Sequence[MatrixInformation]) -> MatrixInformation:
 
 def _estimate(known: MatrixInformation, prior: float) -> tuple[Array, Array]:
     """(9,) deviation of the matrix from the identity, and its covariance (9, 9)."""
-    covariance = np.linalg.inv(known.information + np.eye(9) / prior**2)
+    covariance = np.asarray(np.linalg.inv(known.information + np.eye(9) / prior**2))
     return covariance @ known.vector, covariance
 
 
@@ -139,11 +131,11 @@ def _contradiction(known: list[MatrixInformation]) -> str:
                 f"recording {number}: gyroscope and accelerometer do not fit each other, as with swapped axes or a "
                 "wrong rate: check how it was recorded, or leave it out"
             )
-        off = _estimate(one, OPEN_PRIOR)[0]
-        worst = float(np.abs(off).max())
-        if worst > IMPLAUSIBLE:
+        off, covariance = _estimate(one, OPEN_PRIOR)
+        surely = np.abs(off) - 4 * np.sqrt(np.diag(covariance))
+        if surely.max() > IMPLAUSIBLE:
             return (
-                f"recording {number}: its gyroscope would be off by {worst:.1%}, which no working sensor is: "
+                f"recording {number}: its gyroscope would be off by {abs(off[surely.argmax()]):.1%}, as none is: "
                 "check its rate and units, or leave it out"
             )
     if len(known) < 2:
@@ -151,7 +143,10 @@ def _contradiction(known: list[MatrixInformation]) -> str:
     far = [_distance(one, _sum([*known[:index], *known[index + 1 :]])) for index, one in enumerate(known)]
     worst_index = int(np.argmax(far))
     if far[worst_index] > CONTRADICTION:
-        return f"recording {worst_index + 1} contradicts the others: if it is of another tool, leave it out; else record it again"
+        return (
+            f"recording {worst_index + 1} contradicts the others: leave it out if it is of another tool, "
+            "else record it again"
+        )
     return ""
 
 
