@@ -70,10 +70,12 @@ class Procedure(ABC):
         """Of the load cells, by the tool's latest word."""
         self.celsius = celsius
 
-    def update(self, force: Samples | None, imu: Samples | None) -> None:
-        """New samples by device time; either may be missing."""
-        if not self.complete and self.still.update(force, imu):
-            self._look()
+    def update(self, force: Samples | None, imu: Samples | None) -> bool:
+        """New samples by device time; either may be missing. True where there is another picture."""
+        if self.complete or not self.still.update(force, imu):
+            return False
+        self._look()
+        return True
 
     @abstractmethod
     def _look(self) -> None:

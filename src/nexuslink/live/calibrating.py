@@ -128,11 +128,11 @@ class Calibrating:
                 return
         else:
             self._heard_ns = chunk.arrival_ns
-        procedure.update(force, imu)
-        self._be_patient(procedure.still.t_us)
+        if procedure.update(force, imu):
+            self._be_patient(procedure.still.t_us)
+            self._show()
         if procedure.complete:
             self._over.set()
-        self._show()
 
     def _be_patient(self, t_us: int) -> None:
         captured = self.procedure.step
