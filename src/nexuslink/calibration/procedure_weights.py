@@ -205,6 +205,9 @@ class WeightProcedure(_Loads):
         self._reopen()
 
     def _conclude(self) -> None:
+        if not self.readings:
+            self._refuse("nothing was captured: begin with both tips free")
+            return
         fit = fit_weights(self.tip, self.readings, self.setting.calibration, self.setting.gravity)
         self.result = fit
         self.accepted, self.reason, self.verdict = fit.accepted, fit.reason, fit.verdict

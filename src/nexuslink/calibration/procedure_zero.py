@@ -79,6 +79,9 @@ class ZeroProcedure(Procedure):
         self._reopen()
 
     def _conclude(self) -> None:
+        if not self.readings:
+            self._refuse("nothing was captured: lay the tool down, touch nothing")
+            return
         fit = fit_zero(self.readings, self.setting.calibration, self.setting.gravity)
         self.result = fit
         self.accepted, self.reason = fit.accepted, fit.reason
