@@ -15,31 +15,29 @@ from nexuslink.estimation.calibration import ImuScale
 from nexuslink.protocol.messages import CalibrationMethod
 
 
-def turned(someone: Person, seconds: float, lose: float = 0.0) -> None:
-    """As the simulated hand does it, in batches of a twentieth of a second; some of them may be lost."""
+def turned(someone: Person, begin: float, end: float) -> None:
+    """As the simulated hand does it, from one second of its script to another."""
     script = script_named("turning")
     assert isinstance(script, RigScript)
     rig = Rig(script, 3)
-    rig.advance(seconds)
-    rng = np.random.default_rng(1)
+    rig.advance(end)
     scale = someone.setting.imu
-    for start in np.arange(0.0, seconds, 0.05):
-        t_imu, t_force = start + np.arange(25) / scale.rate_hz, start + np.arange(13) / 260.0
+    for start in np.arange(begin, end, 0.2):
+        t_imu, t_force = start + np.arange(100) / scale.rate_hz, start + np.arange(50) / 250.0
         motion, felt = rig.motion(t_imu), rig.motion(t_force)
-        warm = np.full(25, 24.0)
+        warm = np.full(100, 24.0)
         raw = someone.bench.imu_counts(motion.rate, motion.specific_force, warm)
-        counts = someone.bench.force_counts(t_force, np.zeros((13, 2)), felt.specific_force, felt.rate, warm[:13])
-        if rng.random() >= lose:
-            times = [np.rint((100.0 + t) * 1e6).astype(np.int64) for t in (t_force, t_imu)]
-            someone.procedure.update((times[0], counts), (times[1], raw))
+        counts = someone.bench.force_counts(t_force, np.zeros((50, 2)), felt.specific_force, felt.rate, warm[:50])
+        times = [np.rint((100.0 + t) * 1e6).astype(np.int64) for t in (t_force, t_imu)]
+        someone.procedure.update((times[0], counts), (times[1], raw))
 
 
 def test_two_minutes_of_turning_and_laid_down() -> None:
     someone = Person(GyroProcedure, seed=5)
     procedure = someone.procedure
-    turned(someone, 118.0)
+    turned(someone, 0.0, 118.0)
     assert procedure.picture.progress_of_step > 0.8 and not procedure.complete
-    turned(someone, 140.0)
+    turned(someone, 118.0, 140.0)
     assert procedure.complete
     procedure.conclude()
     assert procedure.accepted, procedure.reason
