@@ -18,8 +18,9 @@ from nexus_simulator.body import BLOCK_S, GRAVITY, TIP_AXES, TREMOR_BAND_HZ, TRE
 from nexus_simulator.scripts import RigScript
 
 # ---- on a table -------------------------------------------------------------------------------------------------
-PLACED_DEG = 1.5
-"""Standard deviation of how far, about each axis, a side or a tip is from pointing straight up [assumption]."""
+LAID_DEG, PROPPED_DEG = 1.0, 2.0
+"""Standard deviation, about each axis, of how far from straight up a side is on which the tool is laid, and a tip that
+is propped up for weights [assumption]."""
 FIRST_S = 6.0
 """Unloaded, before anything happens."""
 ON_S, OFF_S = 8.0, 5.0
@@ -57,7 +58,10 @@ class Rig:
         rng = np.random.default_rng((seed, 7))
         self._tip = int(script.tip)
         self._known_s = 0.0
-        ups = _placed(np.array(script.faces or TIP_AXES[self._tip : self._tip + 1]), rng)
+        if script.faces:
+            ups = _placed(np.array(script.faces), LAID_DEG, rng)
+        else:
+            ups = _placed(TIP_AXES[self._tip : self._tip + 1], PROPPED_DEG, rng)
         self._first = _matrices(_turn(np.array([0.0, 0.0, 1.0]), ups[0])[None])[0]
         if script.turning_s:
             self._arm, self._wrist, self._place = _handled(script.turning_s, rng)
@@ -228,9 +232,9 @@ def _swing(
     return duration, math.radians(angle) * axis / float(np.linalg.norm(axis))
 
 
-def _placed(up: Array, rng: np.random.Generator) -> Array:
+def _placed(up: Array, spread_deg: float, rng: np.random.Generator) -> Array:
     """Directions (k, 3) unit, each some way off, as a hand lays a tool down."""
-    off = np.cross(up, math.radians(PLACED_DEG) * rng.standard_normal(up.shape)) + up
+    off = np.cross(up, math.radians(spread_deg) * rng.standard_normal(up.shape)) + up
     return np.asarray(off / np.linalg.norm(off, axis=1, keepdims=True))
 
 

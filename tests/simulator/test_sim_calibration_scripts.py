@@ -82,7 +82,7 @@ def test_weights_stand_on_the_tip_one_after_another(name: str, tip: int) -> None
     force, motion = made.force(t), made.motion(t)
     assert (force[:, 1 - tip] == 0.0).all()
     lean = tilt_deg(motion.up, TIP_AXES[tip])
-    assert 0.0 < lean.max() < 8.0 and lean.max() - lean.min() < 1e-6
+    assert 0.0 < lean.max() < 10.0 and lean.max() - lean.min() < 1e-6
     loaded = force[:, tip] > 0.0
     edges = np.flatnonzero(np.diff(loaded.astype(int)))
     begins, ends = t[edges[::2]], t[edges[1::2]]
@@ -101,7 +101,7 @@ def test_weights_stand_on_the_tip_one_after_another(name: str, tip: int) -> None
 
 def test_tips_lean_by_a_few_degrees_and_not_always_the_same() -> None:
     lean = [tilt_deg(rig_of("weights-iliacus", seed).motion(np.zeros(1)).up, TIP_AXES[1])[0] for seed in range(40)]
-    assert 0.5 < np.median(lean) < 4.0 and max(lean) < 8.0 and np.std(lean) > 0.3
+    assert 0.5 < np.median(lean) < 4.0 and max(lean) < 10.0 and np.std(lean) > 0.3
 
 
 def test_poses_lay_all_six_sides_up_for_six_seconds() -> None:
@@ -111,7 +111,7 @@ def test_poses_lay_all_six_sides_up_for_six_seconds() -> None:
     assert (made.force(t) == 0.0).all()
     for axis in range(3):
         for sign in (1.0, -1.0):
-            on_it = quiet & (tilt_deg(up, sign * np.eye(3)[axis]) < 8.0)
+            on_it = quiet & (tilt_deg(up, sign * np.eye(3)[axis]) < 5.0)
             assert on_it.sum() / RATE > 5.9
     assert not quiet.all() and np.linalg.norm(made.motion(t).rate, axis=1).max() < np.radians(130.0)
 
