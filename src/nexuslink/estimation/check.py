@@ -12,8 +12,15 @@ from nexuslink.estimation.calibration import TIP_NAMES, Array, ToolCalibration
 from nexuslink.estimation.force_uncertainty import curve_share
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
 from nexuslink.estimation.plateau import (
-    U_REPEAT_N, Plateaus, WeightReading, along_axis_m_s2, creep_terms, felt_n, u_accel_m_s2,
-    u_creep_term, u_or_typical,
+    U_REPEAT_N,
+    Plateaus,
+    WeightReading,
+    along_axis_m_s2,
+    creep_terms,
+    felt_n,
+    u_accel_m_s2,
+    u_creep_term,
+    u_or_typical,
 )  # fmt: skip
 from nexuslink.estimation.refusals import unreadable
 
@@ -53,19 +60,21 @@ def check_weight(
     if fault:
         return Check(math.nan, math.nan, math.nan, False, fault)
     measured = rest_force_n(tip, reading, calibration, gravity)
-    u2 = u_rest_force_n(tip, reading, measured, calibration, gravity, zero) ** 2
     if zero is not None:
         measured -= rest_force_n(tip, zero, calibration, gravity)
     plateau = Plateaus.of([reading])
     along = float(along_axis_m_s2(plateau.accel, calibration.axis, gravity.m_s2)[0, tip])
     expected = reading.mass_kg * along
     # What the angle is uncertain by acts across the tip's axis.
-    across = math.sqrt(max(gravity.m_s2**2 - along**2, 0.0)) / gravity.m_s2
-    u2 += (plateau.u_mass[0] * along) ** 2 + (expected * gravity.u_m_s2 / gravity.m_s2) ** 2
-    u2 += (reading.mass_kg * across * u_accel_m_s2(calibration, gravity.m_s2)) ** 2
-    u = math.sqrt(u2)
+    across = math.sqrt(max(1.0 - (along / gravity.m_s2) ** 2, 0.0))
+    u = math.hypot(
+        u_rest_force_n(tip, reading, measured, calibration, gravity, zero),
+        float(plateau.u_mass[0]) * along,
+        expected * gravity.u_m_s2 / gravity.m_s2,
+        reading.mass_kg * across * u_accel_m_s2(calibration, gravity.m_s2),
+    )
     if not math.isfinite(measured + u):
-        return Check(math.nan, expected, math.nan, False, "the record in use gives no number: load a sound record first")
+        return Check(math.nan, expected, math.nan, False, "the record in use gives no number: load a sound one first")
     within = abs(measured - expected) <= COVERAGE * u
     return Check(measured, expected, u, within, _sentence(tip, reading.mass_kg, measured, expected, u, within))
 
@@ -117,7 +126,7 @@ def u_rest_force_n(
             u("u_zero_n_per_k") * (reading.temperature_c - zero.temperature_c),
             u("u_tip_mass_kg") * (along(reading) - along(zero)),
         ]
-    return math.sqrt(sum(part * part for part in parts))
+    return math.hypot(*parts)
 
 
 def _creep(tip: int, reading: WeightReading, calibration: ToolCalibration) -> tuple[Array, Array]:
@@ -130,8 +139,8 @@ def _sentence(tip: int, mass_kg: float, measured: float, expected: float, u: flo
     if mass_kg == 0:
         reads = f"Reads {measured:.1f} N with nothing on the {TIP_NAMES[tip]} tip"
     else:
-        verb = "stand on" if expected >= 0 else "hang from"
-        reads = f"Reads {abs(measured) if expected * measured > 0 else measured:.1f} N where {abs(expected):.1f} N {verb} it"
+        verb, side = ("stand on", 1.0) if expected >= 0 else ("hang from", -1.0)
+        reads = f"Reads {side * measured:.1f} N where {abs(expected):.1f} N {verb} it"
     claim = math.ceil(COVERAGE * u * 10.0 - 1e-6) / 10.0
     if within:
         return f"{reads}: within its claim of {claim:.1f} N."

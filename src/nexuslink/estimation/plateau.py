@@ -18,6 +18,8 @@ from nexuslink.estimation.force_uncertainty import SLOW_CREEP_S, TYPICAL, U_ACCE
 
 U_MASS_TYPICAL: Final = 0.01
 """Relative, of a weight that nobody vouches for [assumption: gym plates]."""
+U_MASS_LEAST: Final = 1e-6
+"""Relative: a weight of OIML R 111 class E2 is known no better."""
 U_REPEAT_N: Final = 0.002
 """Of any plateau, whatever its noise [assumption]: temperature between two reports of it, the seat of the weight."""
 
@@ -64,7 +66,7 @@ class Plateaus:
         """Sorted by time, unknown ``u_mass`` filled in."""
         columns = [np.asarray(column, np.float64) for column in zip(*readings, strict=True)]
         mass, counts, std, samples, accel, temperature, u_mass, t, loaded = columns
-        u_mass = np.where(u_mass > 0, u_mass, U_MASS_TYPICAL * mass)
+        u_mass = np.where(u_mass > 0, np.maximum(u_mass, U_MASS_LEAST * mass), U_MASS_TYPICAL * mass)
         order = np.argsort(t, kind="stable")
         return cls(*(column[order] for column in (mass, u_mass, counts, std, samples, accel, temperature, t, loaded)))
 
@@ -81,7 +83,8 @@ class Plateaus:
             since_end = np.clip(self.t[:, None] - end, 0.0, since_start)
         since_end[np.diag_indices_from(since_end)] = 0.0
         since_start, since_end = np.tril(since_start), np.tril(since_end)  # what comes later leaves no trace
-        return np.exp(-since_end / creep_s[:, None, None]) - np.exp(-since_start / creep_s[:, None, None])
+        time_s = creep_s[:, None, None]
+        return np.asarray(np.exp(-since_end / time_s) - np.exp(-since_start / time_s))
 
 
 def u_or_typical(calibration: ToolCalibration, field: str, tip: int) -> float:

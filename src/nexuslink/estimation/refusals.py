@@ -6,11 +6,13 @@ Looks with the record before, whose gain is roughly right and whose zero need no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nexuslink.estimation.calibration import TIP_NAMES, Array, ToolCalibration
 from nexuslink.estimation.gravity import Gravity
@@ -24,14 +26,18 @@ UNITS: Final = {
 UNIT_WITHIN: Final = 0.08
 GAIN_WITHIN: Final = 0.2
 """A gain that has changed by more is no drift: something is broken, or the masses are not what is said."""
+ODD_WITHIN: Final = 0.5
+"""One weight may be so far from what the others say before it is plain without a fit."""
 LEAST_SPAN_N: Final = 10.0
 """Less than this says nothing about a hold [assumption]."""
 FULL_COUNTS: Final = (1 << 23) - 1
 """The tool's converters have 24 bits."""
 MOVING_N, MOVING_SHARE = 0.1, 0.01
-"""Standard deviation within a plateau that is still at rest, and the share of the weight that may swing [assumption]."""
+"""Standard deviation of a plateau that is still at rest, and the share of the weight that may swing [assumption]."""
 GRAVITY_WITHIN: Final = 0.05
 """The accelerometer's idea of gravity may be so far off before it is taken for movement or a wrong scale."""
+COLDEST_C, WARMEST_C = -40.0, 85.0
+"""Outside, that is no temperature of the cells: the record cannot name it either."""
 TOUCHED_N, TOUCHED_SHARE = 0.5, 0.1
 """What the other cell may move by, over its cross-talk, before something touches it."""
 
@@ -65,6 +71,8 @@ def why_not(tip: int, readings: Sequence[WeightReading], before: ToolCalibration
     """The first fault of these readings, in one sentence; empty where they can be fitted."""
     if tip not in (0, 1):
         return f"there is no tip {tip}: 0 is the psoas tip, 1 the iliacus tip"
+    if not readings:
+        return "there is no reading: take zero and at least two weights"
     fault = record_fault(before) or unreadable(readings)
     if fault:
         return fault
@@ -82,6 +90,7 @@ def why_not(tip: int, readings: Sequence[WeightReading], before: ToolCalibration
 
 
 def record_fault(before: ToolCalibration) -> str:
+    """What makes a record useless as a prior."""
     for field in before.__dataclass_fields__:
         value = getattr(before, field)
         if isinstance(value, np.ndarray) and not field.startswith("contact_") and not np.isfinite(value).all():
@@ -96,24 +105,41 @@ def record_fault(before: ToolCalibration) -> str:
 def unreadable(readings: Sequence[WeightReading]) -> str:
     """What is wrong with a reading in itself, whatever the tool."""
     for number, reading in enumerate(readings, 1):
-        shapes = (np.shape(reading.mean_counts), np.shape(reading.std_counts), np.shape(reading.accel_m_s2))
-        if shapes != ((2,), (2,), (3,)):
+        if [np.shape(value) for value in reading] != _SHAPES:
             return f"reading {number} does not have two cells and three axes: take it again"
-        measured = np.concatenate([reading.mean_counts, reading.std_counts, reading.accel_m_s2])
-        if not (np.isfinite(measured).all() and np.isfinite([reading.temperature_c, reading.t_s]).all()):
-            return f"reading {number} holds values that are no numbers: take it again"
-        if not (np.isfinite(reading.mass_kg) and reading.mass_kg >= 0):
-            return f"reading {number} has a mass of {reading.mass_kg:g} kg: give kilograms, 0 for nothing on the tip"
-        if not (np.isfinite(reading.u_mass_kg) and 0 <= reading.u_mass_kg < max(reading.mass_kg, 1e-9)):
-            return f"{reading.mass_kg:g} kg with an uncertainty of {reading.u_mass_kg:g} kg is no known weight"
-        if reading.samples < 1 or not reading.loaded_s >= 0:
-            return f"reading {number} has {reading.samples} samples after {reading.loaded_s:g} s: take it again"
+        mass_kg, temperature_c, u_mass_kg, loaded_s = (
+            reading.mass_kg, reading.temperature_c, reading.u_mass_kg, reading.loaded_s
+        )  # fmt: skip
+        measured = [*reading.mean_counts, *reading.std_counts, *reading.accel_m_s2, temperature_c, reading.t_s]
+        faults = {
+            f"reading {number} has a mass of {mass_kg:g} kg: give kilograms, 0 for nothing on the tip": (
+                not 0 <= mass_kg < math.inf
+            ),
+            f"reading {number} holds values that are no numbers: take it again": not np.isfinite(measured).all(),
+            f"{mass_kg:g} kg with an uncertainty of {u_mass_kg:g} kg is no known weight": (
+                not 0 <= u_mass_kg < (mass_kg or math.inf)
+            ),
+            f"reading {number} was taken at {temperature_c:g} degC: let the tool report its temperature": (
+                not COLDEST_C <= temperature_c <= WARMEST_C
+            ),
+            f"reading {number} has {reading.samples} samples after {loaded_s:g} s: take it again": (
+                not (reading.samples >= 1 and loaded_s >= 0)
+            ),
+        }
+        fault = next((says for says, wrong in faults.items() if wrong), "")
+        if fault:
+            return fault
     return ""
 
 
+_SHAPES: Final = [(), (2,), (2,), (), (3,), (), (), (), ()]
+
+
 def _saturated(case: _Case) -> str:
-    rows = np.flatnonzero(np.abs(case.plateaus.counts[:, case.tip]) >= 0.999 * FULL_COUNTS)
-    return f"the {case.name} cell is beyond its range at {case.kg(rows[0])}: use less weight" if len(rows) else ""
+    rows, tips = np.nonzero(np.abs(case.plateaus.counts) >= 0.999 * FULL_COUNTS)
+    if len(rows):
+        return f"the {TIP_NAMES[tips[0]]} cell is beyond its range at {case.kg(rows[0])}: use less weight"
+    return ""
 
 
 def _stuck(case: _Case) -> str:
@@ -187,10 +213,14 @@ def _wrong_order(case: _Case) -> str:
 
 
 def _gain(case: _Case) -> str:
-    _, ratio = _ratios(case)
+    rows, ratio = _ratios(case)
     if not len(ratio):
         return f"the {case.name} cell hardly moved with the weights: look whether they were on that tip"
     typical = float(np.median(ratio))
+    odd = np.flatnonzero(np.abs(ratio / typical - 1.0) > ODD_WITHIN)
+    if len(odd):
+        like = case.plateaus.mass[rows[odd[0]]] / ratio[odd[0]] * typical
+        return f"{case.kg(rows[odd[0]])} reads like {like:.2g} kg: check its mass, then read it again"
     if abs(1.0 / typical - 1.0) > GAIN_WITHIN:
         return (
             f"the {case.name} cell reads {abs(1 / typical - 1):.0%} {'less' if typical > 1 else 'more'} than the "
@@ -202,11 +232,11 @@ def _gain(case: _Case) -> str:
 def _span(case: _Case) -> str:
     span = float(np.ptp(case.contact_n))
     if span < LEAST_SPAN_N:
-        return f"the weights span only {span:.1f} N along the tip, too little for a claim: use at least {LEAST_SPAN_N:.0f} N"
+        return f"the weights span only {span:.1f} N along the tip, too little for a claim: span {LEAST_SPAN_N:.0f} N"
     return ""
 
 
-def _ratios(case: _Case) -> tuple[Array, Array]:
+def _ratios(case: _Case) -> tuple[NDArray[np.intp], Array]:
     """Rows of the weights that press or pull enough to tell, and what is said of them over what they read as."""
     rows = np.flatnonzero((case.plateaus.mass > 0) & (np.abs(case.felt_n[:, case.tip]) > 1.0))
     return rows, case.contact_n[rows] / case.felt_n[rows, case.tip]

@@ -11,7 +11,13 @@ import numpy as np
 from nexuslink.estimation.calibration import TIP_NAMES, Array, ToolCalibration
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
 from nexuslink.estimation.plateau import (
-    U_REPEAT_N, Plateaus, WeightReading, along_axis_m_s2, felt_n, u_accel_m_s2, u_or_typical,
+    U_REPEAT_N,
+    Plateaus,
+    WeightReading,
+    along_axis_m_s2,
+    felt_n,
+    u_accel_m_s2,
+    u_or_typical,
 )  # fmt: skip
 from nexuslink.estimation.reference import at_temperature
 from nexuslink.estimation.refusals import FULL_COUNTS, GRAVITY_WITHIN, MOVING_N, record_fault, unreadable
@@ -112,16 +118,21 @@ def _why_not(readings: Sequence[WeightReading], before: ToolCalibration, gravity
     fault = record_fault(before) or unreadable(readings)
     if fault:
         return fault
-    for number, reading in enumerate(readings, 1):
-        if reading.mass_kg != 0:
-            return f"reading {number} has {reading.mass_kg:g} kg on a tip: the zero is taken with nothing on it"
-        for tip, name in enumerate(TIP_NAMES):
-            if abs(reading.mean_counts[tip]) >= 0.999 * FULL_COUNTS:
-                return f"the {name} cell is beyond its range with nothing on it: have it checked"
-            if reading.std_counts[tip] == 0 and reading.samples >= 10:
-                return f"the {name} cell reads the same value all the time: restart the tool, then have it checked"
-            if reading.std_counts[tip] * abs(before.gain_n_per_count[tip]) > MOVING_N:
-                return f"the {name} tip was touched or moved in reading {number}: lay the tool down, zero again"
-        if abs(float(np.linalg.norm(reading.accel_m_s2)) / gravity.m_s2 - 1.0) > GRAVITY_WITHIN:
-            return f"the tool was moving in reading {number}, or its accelerometer is not calibrated: keep it still"
-    return ""
+    plateaus = Plateaus.of(readings)
+    std_n = plateaus.std * np.abs(before.gain_n_per_count)
+    off = np.abs(np.linalg.norm(plateaus.accel, axis=1) / gravity.m_s2 - 1.0)
+    for tip, name in enumerate(TIP_NAMES):
+        stuck = (plateaus.std[:, tip] == 0) & (plateaus.samples >= 10)
+        faults = {
+            f"the {name} cell is beyond its range with nothing on it: have it checked": (
+                np.abs(plateaus.counts[:, tip]) >= 0.999 * FULL_COUNTS
+            ),
+            f"the {name} cell reads the same value all the time: restart the tool, then have it checked": stuck,
+            f"the {name} tip was touched or moved: lay the tool down, zero again": std_n[:, tip] > MOVING_N,
+            "the tool was moving, or its accelerometer is not calibrated: keep it still": off > GRAVITY_WITHIN,
+            f"{plateaus.mass.max():g} kg is on a tip: the zero is taken with nothing on it": plateaus.mass != 0,
+        }
+        fault = next((says for says, rows in faults.items() if rows.any()), "")
+        if fault:
+            break
+    return fault

@@ -19,8 +19,15 @@ from nexuslink.estimation.calibration import TIP_NAMES, Array, ToolCalibration
 from nexuslink.estimation.force_uncertainty import CURVE_RANGE_N, curve_share
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
 from nexuslink.estimation.plateau import (
-    U_REPEAT_N, Plateaus, WeightReading, along_axis_m_s2, creep_terms, felt_n, u_accel_m_s2,
-    u_creep_term, u_or_typical,
+    U_REPEAT_N,
+    Plateaus,
+    WeightReading,
+    along_axis_m_s2,
+    creep_terms,
+    felt_n,
+    u_accel_m_s2,
+    u_creep_term,
+    u_or_typical,
 )  # fmt: skip
 from nexuslink.estimation.reference import at_temperature
 from nexuslink.estimation.refusals import why_not
@@ -44,7 +51,7 @@ CURVE: Final = slice(0, 4)
 _TO_CURVE: Final = np.array([[6.75, -4.0], [-6.75 / CURVE_RANGE_N, 0.0]]) / CURVE_RANGE_N**2
 """Newtons of SHAPE, which is `curve_share` with its sign, and of a plain BOW about mid-range -> quadratic and cubic."""
 BOW_SHARE: Final = 0.25
-"""The record's ``u_curve_n`` says how wrong SHAPE is; the curve is also bent otherwise by this much of it [assumption]."""
+"""``u_curve_n`` of the record is for SHAPE; otherwise the curve is bent by this much of it [assumption]."""
 SPAN_N: Final = 110.0
 """The uncertainties are told for forces up to here: the highest that a hold stops at."""
 
@@ -97,7 +104,7 @@ def fit_weights(
     everything = np.ones(len(readings), bool)
     solution = problem.solve(everything)
     calibration = problem.calibration(solution)
-    off, u_off = problem.leave_one_out(solution.shift)
+    off, u_off = problem.leave_one_out(solution)
     residual = problem.residual(np.concatenate([solution.shift[CURVE], np.zeros(len(solution.shift) - 4)]))
     fit = replace(
         WeightFit(tip, before, False, ""),
@@ -108,15 +115,12 @@ def fit_weights(
     if reason:
         return replace(fit, reason=reason)
     up_to_n, claim_n = _claim(fit)
-    u_zero_n, u_gain, u_curve_n = _as_recorded(problem.covariance(solution, with_creep=False))
-    calibration = _changed(
-        calibration, tip, gravity_m_s2=gravity.m_s2, u_zero_n=u_zero_n, u_gain=u_gain, u_curve_n=u_curve_n
-    )
+    u_zero_n, u_gain, u_curve_n = _as_recorded(problem.covariance(solution, with_creep=False), fit.covariance)
+    calibration = _changed(calibration, tip, u_zero_n=u_zero_n, u_gain=u_gain, u_curve_n=u_curve_n)
+    calibration = replace(calibration, gravity_m_s2=gravity.m_s2)
     calibration = _with_cross_talk(calibration, 1 - tip, plateaus, problem.contact_n, gravity)
     verdict = f"within {claim_n:.1f} N up to {abs(up_to_n):.0f} N{' of pull' if up_to_n < 0 else ''}"
-    return replace(
-        fit, calibration=calibration, accepted=True, verdict=verdict, claim_n=claim_n, up_to_n=abs(up_to_n)
-    )
+    return replace(fit, calibration=calibration, accepted=True, verdict=verdict, claim_n=claim_n, up_to_n=abs(up_to_n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ class _Solution:
     """(p,) from the record before, in the units of the unknowns."""
     covariance: Array
     """(p, p)"""
+    jacobian: Array
+    """(k, p) of all readings."""
     misfit: float
     """Chi-square of all but the priors of zero and gain."""
     rows: int
@@ -188,34 +194,36 @@ class _Problem:
             columns.append((self.residual(up) - self.residual(down)) / (2.0 * step))
         return np.stack(columns, axis=1)
 
-    def solve(self, rows: Array, start: Array | None = None) -> _Solution:
-        """With those readings (k,) bool; ``start``: from where, the record before unless said."""
-        p = np.zeros(len(self.prior)) if start is None else start
+    def solve(self, rows: Array, near: _Solution | None = None) -> _Solution:
+        """With those readings (k,) bool. ``near``: from there and with its slopes, instead of from the record."""
+        p = np.zeros(len(self.prior)) if near is None else near.shift
         weight = 1.0 / self._sigma[rows]
         for _ in range(MOST_STEPS):
+            jacobian = self.jacobian(p) if near is None else near.jacobian
             # In units of the priors, so that one orthogonal solution sees every unknown at its own size.
-            scaled = self.jacobian(p)[rows] * self.prior * weight[:, None]
+            scaled = jacobian[rows] * self.prior * weight[:, None]
             system = np.vstack([scaled, np.eye(len(p))])
             misses = np.concatenate([self.residual(p)[rows] * weight, p / self.prior])
+            if not (np.isfinite(system).all() and np.isfinite(misses).all()):
+                break  # what comes of it is no number either, and is refused for that
             step = np.linalg.lstsq(system, -misses, rcond=None)[0]
             p = p + step * self.prior
             if np.abs(step).max() < 1e-8:
                 break
         covariance = np.linalg.inv(system.T @ system) * np.outer(self.prior, self.prior)
         misses = np.concatenate([self.residual(p)[rows] * weight, p[SHAPE:] / self.prior[SHAPE:]])
-        return _Solution(p, covariance, float(misses @ misses), int(rows.sum()))
+        return _Solution(p, covariance, jacobian, float(misses @ misses), int(rows.sum()))
 
-    def leave_one_out(self, start: Array) -> tuple[Array, Array]:
+    def leave_one_out(self, solution: _Solution) -> tuple[Array, Array]:
         """(k,) error of each reading by a fit without its weight, and its standard uncertainty."""
         off, u = np.empty(len(self.contact_n)), np.empty(len(self.contact_n))
         for mass in np.unique(self._plateaus.mass):
             left_out = self._plateaus.mass == mass
-            without = self.solve(~left_out, start)
+            without = self.solve(~left_out, solution)
             off[left_out] = self.residual(without.shift)[left_out]
-            jacobian = self.jacobian(without.shift)[left_out]
-            u[left_out] = np.sqrt(
-                ((jacobian @ without.covariance) * jacobian).sum(axis=1) + self._sigma[left_out] ** 2
-            )
+            jacobian = solution.jacobian[left_out]
+            foretold2 = ((jacobian @ without.covariance) * jacobian).sum(axis=1)
+            u[left_out] = np.sqrt(foretold2 + self._sigma[left_out] ** 2)
         return off, u
 
     def calibration(self, solution: _Solution) -> ToolCalibration:
@@ -256,11 +264,12 @@ def _u_of(covariance: Array, force_n: Array) -> Array:
     return np.asarray(np.sqrt(((effect @ covariance) * effect).sum(axis=-1)))
 
 
-def _as_recorded(covariance: Array) -> tuple[float, float, float]:
+def _as_recorded(covariance: Array, with_creep: Array) -> tuple[float, float, float]:
     """u_zero_n, u_gain and u_curve_n whose sum of squares stands for ``covariance`` from 0 to `SPAN_N`.
 
-    The zero's own is kept as it is. The others follow what remains once the zero is taken off, as a tare does; they
-    are raised together where somewhere in the range they would understate it by more than `UNDERSTATED`.
+    Creep under the weights is not in it: the record tells it apart, and it shall not count twice. The zero's own is
+    kept as it is; the others follow what remains once the zero is taken off, as a tare does. They are raised together
+    where somewhere in the range they would understate it all, ``with_creep``, by more than `UNDERSTATED`.
     """
     force = np.linspace(2.0, SPAN_N, 109)
     zero2 = float(covariance[0, 0])
@@ -269,16 +278,15 @@ def _as_recorded(covariance: Array) -> tuple[float, float, float]:
     wanted2 = np.maximum(_u_of(span, force) ** 2, _u_of(covariance, force) ** 2 - zero2)
     parts = np.stack([force**2, curve_share(force) ** 2], axis=1)
     best, least = np.zeros(2), math.inf
-    for used in ([0, 1], [0], [1]):
+    for used in ([0, 1], [0], [1]):  # neither may be negative
         columns = parts[:, used] / wanted2[:, None]
         size = np.linalg.lstsq(columns, np.ones(len(force)), rcond=None)[0]
-        if (size < 0).any():
-            continue
         off = float(((columns @ size - 1.0) ** 2).sum())
-        if off < least:
+        if (size >= 0).all() and off < least:
             best, least = np.zeros(2), off
             best[used] = size
-    best *= max(1.0, float((1.0 - UNDERSTATED) ** 2 * (wanted2 / (parts @ best)).max()))
+    least2 = ((1.0 - UNDERSTATED) * _u_of(with_creep, force)) ** 2 - zero2
+    best *= max(1.0, float((least2 / (parts @ best)).max()))
     return math.sqrt(zero2), math.sqrt(best[0]), math.sqrt(best[1])
 
 
@@ -299,7 +307,7 @@ def _doubt_of_fit(fit: WeightFit, plateaus: Plateaus, calibration: ToolCalibrati
     worst = int(ratio.argmax())
     off = abs(float(fit.leave_one_out_n[worst]))
     if plateaus.mass[worst] == 0:
-        return f"the unloaded {name} tip reads {off:.2f} N off what the weights say: let the tool come to rest, zero again"
+        return f"the unloaded {name} tip reads {off:.2f} N off what the weights say: let it come to rest, zero again"
     return (
         f"{plateaus.mass[worst]:g} kg reads {off:.2f} N off what the other weights say: "
         "check its mass and that it hung free, then read it again"
@@ -336,12 +344,10 @@ def _with_cross_talk(
     return _changed(calibration, other, cross_talk=share, u_cross_talk=math.hypot(u_share, gain_off))
 
 
-def _changed(calibration: ToolCalibration, tip: int, gravity_m_s2: float | None = None, **fields: float) -> ToolCalibration:
+def _changed(calibration: ToolCalibration, tip: int, **fields: float) -> ToolCalibration:
     """``calibration`` with new values of one tip."""
     columns = {}
     for name, value in fields.items():
         columns[name] = getattr(calibration, name).copy()
         columns[name][tip] = value
-    if gravity_m_s2 is not None:
-        calibration = replace(calibration, gravity_m_s2=gravity_m_s2)
     return replace(calibration, **columns)
