@@ -18,7 +18,13 @@ from vqf import VQF
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibration, ImuScale
 from nexuslink.estimation.doubt import Doubt
 from nexuslink.estimation.imu_checks import STEP_S, AgreementCheck, RateCheck, StuckCheck
-from nexuslink.estimation.tilt_uncertainty import CLIPPED_SHARE, NOTHING_KNOWN_RAD, TiltUncertainty
+from nexuslink.estimation.tilt_uncertainty import (
+    CLIPPED_SHARE,
+    NOTHING_KNOWN,
+    NOTHING_KNOWN_RAD,
+    TiltUncertainty,
+    TiltVariance,
+)
 
 # up = (2(xz - wy), 2(yz + wx), ww - xx - yy + zz) for a quaternion sensor -> earth, w first: linear in the sixteen
 # products q_i q_j, so one broadcast product and one matrix give it. For a live batch that costs a third of column by
@@ -109,7 +115,7 @@ class Moment(NamedTuple):
     t_us: int
     quaternions: Array
     axes: list[list[float]]
-    u_tilt: float
+    tilt: TiltVariance
     heading_at_contact: float | None
     turn_2: float
     doubt: Doubt | None
@@ -117,27 +123,33 @@ class Moment(NamedTuple):
     def attitude(self) -> Attitude:
         """In degrees, with uncertainties."""
         w, x, y, z = self.quaternions[-1].tolist() if len(self.quaternions) else (1.0, 0.0, 0.0, 0.0)
-        up_x, up_y, up_z = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
-        u = self.u_tilt
+        up = up_x, up_y, up_z = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
         angles, directions, u_angles, u_directions = [], [], [], []
         for ax, ay, az in self.axes:
             cosine = ax * up_x + ay * up_y + az * up_z
             aside, ahead = ay * up_z - az * up_y, ax - up_x * cosine
-            angle = math.atan2(math.sqrt(max(1.0 - cosine * cosine, 0.0)), cosine)
-            sine = math.sin(angle)
-            angles.append(angle * _DEGREES)
+            sine = math.sqrt(max(1.0 - cosine * cosine, 1e-18))
+            angles.append(math.atan2(sine, cosine) * _DEGREES)
             directions.append(math.atan2(aside, ahead) * _DEGREES)
+            u_angle = math.sqrt(self.tilt.along(up, (ax / sine, ay / sine, az / sine)))
             # Close to the vertical both components of the tilt error show in the angle: 95 % of a Rayleigh
             # distribution lie below 2.45, not 1.96.
-            ratio = sine / u
-            u_angles.append(u * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
-            u_directions.append(min(u / max(sine, 1e-9) * _DEGREES, _LARGEST_U_DEG))
+            ratio = sine / u_angle
+            u_angles.append(u_angle * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
+            # Slope of the direction by up: the tip's level part turns with a tilt error, and so does the mark's.
+            square = max(aside * aside + ahead * ahead, 1e-9)
+            slope = (
+                aside * (cosine + ax * up_x) / square,
+                (ay * up_x * aside - az * ahead) / square,
+                (az * up_x * aside + ay * ahead) / square,
+            )
+            u_directions.append(min(math.sqrt(self.tilt.along(up, slope)) * _DEGREES, _LARGEST_U_DEG))
         turn = u_turn = math.nan
         if self.heading_at_contact is not None:
             turn = math.remainder(_heading([w, x, y, z]) - self.heading_at_contact, math.tau) * _DEGREES
             # Heading is read off the level part of the attitude: a tilt error shows in it by tan(lean / 2).
             lean_2 = max(1.0 - up_z, 0.0) / max(1.0 + up_z, 1e-9)
-            u_turn = min(math.sqrt(self.turn_2 + lean_2 * u * u) * _DEGREES, _LARGEST_U_DEG)
+            u_turn = min(math.sqrt(self.turn_2 + lean_2 * self.tilt.mean) * _DEGREES, _LARGEST_U_DEG)
         return Attitude(
             self.t_us, (angles[0], angles[1]), (u_angles[0], u_angles[1]), (directions[0], directions[1]),
             (u_directions[0], u_directions[1]), turn, u_turn, self.doubt,
@@ -182,7 +194,7 @@ class AttitudeTracker:
         self._to_gyro, self._to_accel = np.zeros((7, 3)), np.zeros((7, 3))
         self._to_gyro[:3] = calibration.gyro.matrix.T * scale.gyro_rad_s
         self._to_accel[3:6] = calibration.accelerometer.matrix.T * scale.accel_m_s2
-        self._uncertainty = TiltUncertainty(calibration, float(self._filter.params["tauAcc"]))
+        self._uncertainty = TiltUncertainty(calibration, self._filter.params)
         self._warm(0.0)
 
         self.t_us: NDArray[np.int64] = np.empty(0, np.int64)
@@ -247,7 +259,7 @@ class AttitudeTracker:
         known = len(self.quaternions) > 0
         return Moment(
             self._last_us or 0, self.quaternions, self._axes,
-            self._uncertainty.tilt if known else NOTHING_KNOWN_RAD,
+            self._uncertainty.tilt if known else NOTHING_KNOWN,
             self._heading_at_contact if touching else None,
             self._uncertainty.turn_2 if touching else 0.0,
             self.doubt,
@@ -334,7 +346,8 @@ class AttitudeTracker:
                 seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
                 residual_2 = GRAVITY**2 * sum((a - b) ** 2 for a, b in zip(seen, up, strict=True))
                 self._agreement.step(up, seen)
-            self._uncertainty.step(self._step_rows * self._period_s, turned, residual_2, found["biasSigma"].item(end))
+            resting = bool(found["restDetected"].item(end))
+            self._uncertainty.step(self._step_rows * self._period_s, turned, up, residual_2, resting)
             self._stuck.step(raw[end].tolist())
         self.resting = bool(found["restDetected"].item(-1))
 

@@ -3,7 +3,7 @@
 The filter follows the gyroscope and lets the low-passed accelerometer pull it back with its time constant tau. So
 four things are added in squares, each as the standard uncertainty of one component of the tilt, radians:
 
-- *static*: accelerometer bias, its temperature slope, matrix and noise: they look like gravity and stay;
+- *static*: accelerometer bias, its temperature slope and matrix: they look like gravity and stay;
 - *turned*: (uncertainty of the gyroscope's matrix) x (angle turned through lately), and what an error of the
   gyroscope's bias drags along, bias x tau: forgotten with tau;
 - *accelerated*: the movement's own acceleration, as far as the filter's low pass lets it through;
@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibration
 
 
@@ -28,14 +27,14 @@ from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibrati
 class TypicalPart:
     """What counts where the record names no uncertainty [assumption: a MEMS part of this class, soldered on]."""
 
-    gyro_matrix: float = 0.006
+    gyro_matrix: float = 0.004
     """Scale and misalignment of an uncalibrated gyroscope, standard uncertainty of an element."""
     accel_matrix: float = 0.004
     accel_bias_m_s2: float = 0.012 * STANDARD_GRAVITY_M_S2
     """+-20 mg at worst, even in between: 12 mg."""
     accel_slope_m_s2_k: float = 0.1e-3 * STANDARD_GRAVITY_M_S2
     """Zero-g level change with temperature, where the record has no slope."""
-    u_accel_slope_m_s2_k: float = 0.01e-3 * STANDARD_GRAVITY_M_S2
+    u_accel_slope_m_s2_k: float = 0.02e-3 * STANDARD_GRAVITY_M_S2
     """Where the record has one."""
     unknown_warmth_k: float = 8.0
     """Standard deviation of the temperature's distance from the reference, as long as nobody has said it."""
@@ -43,8 +42,12 @@ class TypicalPart:
     """Of a temperature that was said."""
     gyro_noise: float = math.radians(0.005)
     """rad/s/sqrt(Hz)."""
-    accel_noise: float = 100e-6 * STANDARD_GRAVITY_M_S2
-    """m/s2/sqrt(Hz)."""
+    gyro_bias: float = math.radians(0.5)
+    """rad/s."""
+    gyro_walk: float = math.radians(0.002)
+    """Wandering of the bias, rad/s per root second."""
+    start_accel_m_s2: float = 0.1
+    """How a hand that has just taken the tool accelerates it, one component, before anything was measured."""
 
 
 TYPICAL: Final = TypicalPart()
@@ -64,12 +67,90 @@ DOUBTED_RAD: Final = math.radians(0.5)
 CLIPPED_SHARE: Final = 0.5
 """A rate beyond the range is taken to be up to twice this share above it [assumption]."""
 _RATE_S: Final = 3.0
+_BIAS_STEP_S: Final = 1.0
+_DRAG: Final = 0.5
+_DRAG_PEAK: Final = 1.07
+"""A drift b shows through a second-order low pass as b tau (1 - exp(-t / tau) cos(t / tau)): faster than through one of
+first order, and beyond its end. Taken as one of first order with this share of tau, to this peak."""
+
+Vector = tuple[float, float, float]
+
+
+class TiltVariance(NamedTuple):
+    """How far up may be off: alike in every direction, and by what the gyroscope's bias drags along."""
+
+    alike: float
+    """Of one component, radians squared."""
+    lag_2: float
+    """Square of the time for which the bias drags, s2."""
+    bias: tuple[float, ...]
+    """Covariance of the bias, (rad/s)^2: xx, yy, zz, xy, xz, yz of the sensor frame."""
+    mean: float
+    """Of one level component, whichever; radians squared."""
+
+    def along(self, up: Vector, slope: Vector) -> float:
+        """Variance of a quantity that changes by ``slope`` with ``up``."""
+        ux, uy, uz = up
+        sx, sy, sz = slope
+        # A turn error r moves up by r x up, and so the quantity by r . (up x slope).
+        x, y, z = uy * sz - uz * sy, uz * sx - ux * sz, ux * sy - uy * sx
+        xx, yy, zz, xy, xz, yz = self.bias
+        dragged = xx * x * x + yy * y * y + zz * z * z + 2.0 * (xy * x * y + xz * x * z + yz * y * z)
+        return self.alike * (x * x + y * y + z * z) + self.lag_2 * dragged
+
+
+NOTHING_KNOWN: Final = TiltVariance(NOTHING_KNOWN_RAD**2, 0.0, (0.0,) * 6, NOTHING_KNOWN_RAD**2)
+
+
+class BiasUncertainty:
+    """How well the filter knows the gyroscope's bias.
+
+    VQF estimates it with a Kalman filter: at rest all of it, else what makes the tilt drift, which is its level part.
+    ``p`` repeats that filter's own covariance, which only sets its gain; ``e`` is what this gain leaves of the truth.
+    """
+
+    def __init__(self, settings: dict[str, float]) -> None:
+        self._growth = math.radians(0.1) ** 2 / settings["biasForgettingTime"]
+        self._noise = {
+            resting: math.radians(settings[name]) ** 4 / self._growth
+            for resting, name in ((False, "biasSigmaMotion"), (True, "biasSigmaRest"))
+        }
+        self._start_2 = math.radians(settings["biasSigmaInit"]) ** 2
+        self._p = self._start_2 * np.eye(3)
+        self._e = TYPICAL.gyro_bias**2 * np.eye(3)
+        self._due_s = 0.0
+        self.level = self._upright = TYPICAL.gyro_bias
+        self.covariance: tuple[float, ...] = (TYPICAL.gyro_bias**2,) * 3 + (0.0,) * 3
+
+    def step(self, seconds: float, up: Vector, resting: bool, seen: float) -> tuple[float, float]:
+        """Standard uncertainty of one level component and of the vertical one, rad/s; at most one update a second.
+
+        ``seen``: so much of the level one has become a drift of the tilt by now, which is what the filter learns from.
+        """
+        self._due_s += seconds
+        if self._due_s >= _BIAS_STEP_S:
+            vertical = np.array(up)
+            see = np.eye(3) if resting else np.eye(3) - np.outer(vertical, vertical)
+            gain = self._p @ see @ np.linalg.inv(see @ self._p @ see + self._noise[resting] / self._due_s * np.eye(3))
+            self._p -= gain @ self._p
+            self._p += self._growth * self._due_s * np.eye(3)
+            left = np.eye(3) - (1.0 if resting else min(1.0, seen / self.level)) * gain
+            self._e = left @ self._e @ left.T + TYPICAL.gyro_walk**2 * self._due_s * np.eye(3)
+            upright_2 = float(vertical @ self._e @ vertical)
+            self._upright = math.sqrt(upright_2)
+            self.level = math.sqrt(max(float(np.trace(self._e)) - upright_2, 0.0) / 2.0)
+            self._due_s = 0.0
+            (xx, xy, xz), (_, yy, yz), (_, _, zz) = self._e.tolist()
+            self.covariance = xx, yy, zz, xy, xz, yz
+        return self.level, self._upright
 
 
 class TiltUncertainty:
     """Standard uncertainty of one component of the tilt, radians, and of the turn about the vertical."""
 
-    def __init__(self, calibration: ImuCalibration, tau_s: float) -> None:
+    def __init__(self, calibration: ImuCalibration, settings: dict[str, float]) -> None:
+        """``settings``: VQF's parameters."""
+        tau_s = settings["tauAcc"]
         accelerometer = calibration.accelerometer
         self._tau_s = tau_s
         self._u_gyro = calibration.gyro.u_matrix or TYPICAL.gyro_matrix
@@ -86,7 +167,8 @@ class TiltUncertainty:
         self._x = self._y = self._z = 0.0  # rotation vector turned through lately, sensor frame
         self._dragged = 0.0
         self._lost = 0.0
-        self._acceleration_2 = 0.0
+        self._acceleration_2 = 3.0 * TYPICAL.start_accel_m_s2**2
+        self._bias = BiasUncertainty(settings)
         self._rate_2 = LEAST_RATE**2
         self._age_s = 0.0
         self._turn_s = math.nan
@@ -102,13 +184,18 @@ class TiltUncertainty:
             thermal = math.hypot(self._u_slope * warmth_k, said)
         self._static_2 = (self._u_bias**2 + thermal**2) / STANDARD_GRAVITY_M_S2**2 + self._u_matrix**2
 
-    def step(self, seconds: float, turned: tuple[float, float, float], residual_2: float, u_rate: float) -> None:
+    def step(self, seconds: float, turned: Vector, up: Vector, residual_2: float, resting: bool) -> None:
         """``turned``: rotation vector since the last step, sensor frame, radians. ``residual_2``: squared length of
-        what the accelerometer reads beside gravity, (m/s2)^2. ``u_rate``: of the gyroscope's bias, rad/s."""
+        what the accelerometer reads beside gravity, (m/s2)^2. ``resting``: by the filter's own rest detection."""
         x, y, z = turned
         keep = math.exp(-seconds / self._tau_s)
         self._x, self._y, self._z = self._x * keep + x, self._y * keep + y, self._z * keep + z
-        self._dragged += (1.0 - keep) * (u_rate * self._tau_s - self._dragged)
+        level, upright = self._bias.step(seconds, up, resting, self._dragged / self._tau_s)
+        if self._age_s < self._tau_s:  # the low pass is the mean so far: it lags by half of the time
+            self._dragged = 0.5 * level * self._age_s
+        else:
+            share = -math.expm1(-seconds / (_DRAG * self._tau_s))
+            self._dragged += share * (_DRAG_PEAK * level * self._tau_s - self._dragged)
         self._lost *= keep
         self._acceleration_2 += (1.0 - keep) * (residual_2 - self._acceleration_2)
         share = min(1.0, seconds / _RATE_S)
@@ -116,7 +203,7 @@ class TiltUncertainty:
         self._age_s += seconds
         self._turn_s += seconds
         self._turn_x, self._turn_y, self._turn_z = self._turn_x + x, self._turn_y + y, self._turn_z + z
-        self._turn_drift += u_rate * seconds
+        self._turn_drift += upright * seconds
 
     def lose(self, radians: float) -> None:
         """So much of a turn may be missing."""
@@ -139,14 +226,16 @@ class TiltUncertainty:
         return self._lost > DOUBTED_RAD
 
     @property
-    def tilt(self) -> float:
-        """Of one component, radians."""
+    def tilt(self) -> TiltVariance:
+        """As of the last step."""
         turned_2 = self._u_gyro**2 * (self._x * self._x + self._y * self._y + self._z * self._z)
-        # Each of three components has a third of the residual; at the start the low pass is the mean so far.
-        leak = max(self._leak, 1.0 / ((1.0 + 10.0 * self._age_s) * STANDARD_GRAVITY_M_S2))
-        return math.sqrt(
-            self._static_2 + turned_2 + self._dragged**2 + self._lost**2 + leak * leak * self._acceleration_2 / 3.0
-        )
+        # Each of three components has a third of the residual. At the start the low pass is the mean so far.
+        leak = self._leak
+        if self._age_s < self._tau_s:
+            leak = 1.0 / (math.hypot(1.0, 2.0 * math.pi * MOVEMENT_HZ * self._age_s) * STANDARD_GRAVITY_M_S2)
+        alike = self._static_2 + turned_2 + self._lost**2 + leak * leak * self._acceleration_2 / 3.0
+        lag_s = self._dragged / self._bias.level
+        return TiltVariance(alike, lag_s * lag_s, self._bias.covariance, alike + self._dragged**2)
 
     def begin_turn(self) -> None:
         """The turn counts from here."""
