@@ -19,10 +19,10 @@ def solve_chain(diagonal: Array, upper: Array, right: Array) -> Array:
     """
     count, size = diagonal.shape[:2]
     if count == 1:
-        return np.linalg.solve(diagonal, right)
+        return np.asarray(np.linalg.solve(diagonal, right))
     if count == 2:
         both = np.block([[diagonal[0], upper[0]], [upper[0].T, diagonal[1]]])
-        return np.linalg.solve(both, np.concatenate(list(right))).reshape(right.shape)
+        return np.asarray(np.linalg.solve(both, np.concatenate(list(right))).reshape(right.shape))
     if count % 2 == 0:  # one row more that concerns nobody, so that every odd row has two neighbours
         diagonal = np.concatenate([diagonal, np.eye(size)[None]])
         upper = np.concatenate([upper, np.zeros((1, size, size))])

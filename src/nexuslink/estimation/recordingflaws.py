@@ -33,8 +33,9 @@ GRAVITY_SHARE: Final = 0.1
 STUCK_S: Final = 0.5
 """So long the same value, while the other axes move, no working sensor shows."""
 TURNING_RAD_S: Final = np.radians(5.0)
-CLIPPED_SAMPLES: Final = 4
-"""As many at the very end of what a recording holds, some of them side by side, is an end of range, not a chance."""
+CLIPPED_SAMPLES: Final = 5
+CLIPPED_IN_A_ROW: Final = 3
+"""At the ends of what an axis shows, one sample at each end is what movement gives, three in all by chance."""
 
 _AXES: Final = "xyz"
 _SENSORS: Final = ("gyroscope", "accelerometer")
@@ -43,11 +44,11 @@ _SENSORS: Final = ("gyroscope", "accelerometer")
 def without_gaps(recording: ImuRecording) -> ImuRecording:
     """Rows that were not measured replaced by a straight line between their neighbours."""
     at = np.arange(len(recording.gyro_rad_s))
-    filled = []
-    for values, good in zip(recording[:2], measured_rows(*recording[:2]), strict=True):
-        columns = values if good.all() else [np.interp(at, at[good], column[good]) for column in values.T]
-        filled.append(values if good.all() else np.stack(columns, axis=1))
-    return ImuRecording(filled[0], filled[1], recording.rate_hz)
+    gyro, accel = (
+        values if good.all() else np.stack([np.interp(at, at[good], column[good]) for column in values.T], axis=1)
+        for values, good in zip(recording[:2], measured_rows(*recording[:2]), strict=True)
+    )
+    return ImuRecording(gyro, accel, recording.rate_hz)
 
 
 def at_rest(recording: ImuRecording) -> Mask:
@@ -111,19 +112,19 @@ def _stuck(recording: ImuRecording) -> str:
 
 
 def _clipped(recording: ImuRecording) -> str:
-    """Several samples at the highest or the lowest value of a sensor, side by side, and not of a tool at rest."""
+    """Many samples at the highest or lowest value of an axis, or some in a row, and not of a tool at rest."""
     whole = without_gaps(recording)
-    rest = at_rest(whole)
-    for name, values, least in zip(_SENSORS, whole[:2], (TURNING_RAD_S, 2.0 * STANDARD_GRAVITY_M_S2 / 3), strict=True):
+    moving = ~at_rest(whole)
+    for name, values, least in zip(_SENSORS, whole[:2], (TURNING_RAD_S, STANDARD_GRAVITY_M_S2 / 2), strict=True):
         for axis in range(3):
             column = values[:, axis]
-            for end in (float(column.max()), float(column.min())):
-                there = (column == end) & ~rest
-                if abs(end) > least and there.sum() >= CLIPPED_SAMPLES and _longest(there) >= 2:
-                    return (
-                        f"the {name}'s {_AXES[axis]} axis is cut off at its end of range {int(there.sum())} times: "
-                        "choose a wider range or move more gently, and record it again"
-                    )
+            at_end = (column == column.max()) | (column == column.min())
+            cut = at_end & moving & (np.abs(column) > least)
+            if cut.sum() >= CLIPPED_SAMPLES or _longest(cut) >= CLIPPED_IN_A_ROW:
+                return (
+                    f"the {name}'s {_AXES[axis]} axis is cut off at the end of its range, {int(cut.sum())} times: "
+                    "choose a wider range or move more gently, and record it again"
+                )
     return ""
 
 

@@ -9,7 +9,7 @@ tracked may be part of its own calibration. It must never know a message, a link
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -31,17 +31,15 @@ ENOUGH: Final = 0.0027
 """`ImuCalibration.quality` from here on is no better than what was known before."""
 ENOUGH_OF_AXIS: Final = 0.007
 """Standard deviation of one axis' scale by the recordings alone; above it the tool was not turned about that axis."""
-IMPLAUSIBLE: Final = 0.015
-"""An element so far off is not the sensor's: its rate, its unit or its axes are wrong."""
+IMPLAUSIBLE: Final = 0.01
+"""An element surely (by four standard deviations) so far off is not the sensor's: rate, unit or axes are wrong."""
 SAME_SENSOR_RAD_S: Final = np.radians(0.15)
 """Biases at rest of one sensor differ by less (0.08 deg/s seen), those of two sensors by more (0.22 and up)."""
 MISFIT: Final = 0.5
 """Mean square of what the batch fit leaves; real recordings have 0.001 to 0.02."""
 CONTRADICTION: Final = 4.0
 """Squared distance of one recording from the others, by element and in standard deviations."""
-LONGEST_PIECE_S: Final = 240.0
-"""A longer recording is fitted in pieces, which bounds the memory."""
-FIT_RATE_HZ: Final = 200.0
+FIT_RATE_HZ: Final = 100.0
 """Faster recordings are averaged down to no less than this: nothing of a hand's turning is lost."""
 
 
@@ -102,20 +100,14 @@ def _another_sensor(recordings: list[ImuRecording]) -> str:
 
 
 def _known(recording: ImuRecording) -> MatrixInformation:
-    """What one recording knows, by itself."""
-    return _sum([matrix_information(*piece, at_rest(piece)) for piece in _pieces(recording)])
-
-
-def _pieces(recording: ImuRecording) -> Iterator[ImuRecording]:
+    """What one recording says by itself."""
     averaged = max(1, int(recording.rate_hz / FIT_RATE_HZ))
     count = len(recording.gyro_rad_s) // averaged
     gyro, accel = (
         values[: count * averaged].reshape(count, averaged, 3).mean(axis=1) for values in recording[:2]
     )  # fmt: skip
-    rate_hz = recording.rate_hz / averaged
-    pieces = math.ceil(count / (LONGEST_PIECE_S * rate_hz))
-    for part_gyro, part_accel in zip(np.array_split(gyro, pieces), np.array_split(accel, pieces), strict=True):
-        yield ImuRecording(np.ascontiguousarray(part_gyro), np.ascontiguousarray(part_accel), rate_hz)
+    slower = ImuRecording(gyro, accel, recording.rate_hz / averaged)
+    return matrix_information(*slower, at_rest(slower))
 
 
 def _sum(known: Sequence[MatrixInformation]) -> MatrixInformation:
@@ -127,7 +119,7 @@ def _sum(known: Sequence[MatrixInformation]) -> MatrixInformation:
 
 def _estimate(known: MatrixInformation, prior: float) -> tuple[Array, Array]:
     """(9,) deviation of the matrix from the identity, and its covariance (9, 9)."""
-    covariance = np.linalg.inv(known.information + np.eye(9) / prior**2)
+    covariance = np.asarray(np.linalg.inv(known.information + np.eye(9) / prior**2))
     return covariance @ known.vector, covariance
 
 
@@ -139,11 +131,11 @@ def _contradiction(known: list[MatrixInformation]) -> str:
                 f"recording {number}: gyroscope and accelerometer do not fit each other, as with swapped axes or a "
                 "wrong rate: check how it was recorded, or leave it out"
             )
-        off = _estimate(one, OPEN_PRIOR)[0]
-        worst = float(np.abs(off).max())
-        if worst > IMPLAUSIBLE:
+        off, covariance = _estimate(one, OPEN_PRIOR)
+        surely = np.abs(off) - 4 * np.sqrt(np.diag(covariance))
+        if surely.max() > IMPLAUSIBLE:
             return (
-                f"recording {number}: its gyroscope would be off by {worst:.1%}, which no working sensor is: "
+                f"recording {number}: its gyroscope would be off by {abs(off[surely.argmax()]):.1%}, as none is: "
                 "check its rate and units, or leave it out"
             )
     if len(known) < 2:
@@ -151,7 +143,10 @@ def _contradiction(known: list[MatrixInformation]) -> str:
     far = [_distance(one, _sum([*known[:index], *known[index + 1 :]])) for index, one in enumerate(known)]
     worst_index = int(np.argmax(far))
     if far[worst_index] > CONTRADICTION:
-        return f"recording {worst_index + 1} contradicts the others: if it is of another tool, leave it out; else record it again"
+        return (
+            f"recording {worst_index + 1} contradicts the others: leave it out if it is of another tool, "
+            "else record it again"
+        )
     return ""
 
 

@@ -52,7 +52,8 @@ def checked(gyro_rad_s: ArrayLike, accel_m_s2: ArrayLike, where: str = "") -> tu
 
 def measured_rows(gyro: Array, accel: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which rows were measured, (n,) for the gyroscope and (n,) for the accelerometer: finite, and within any range."""
-    return (np.abs(gyro) < MAX_RATE_RAD_S).all(axis=1), (np.abs(accel) < MAX_ACCEL_M_S2).all(axis=1)  # NaN: neither
+    # A NaN is not less than anything.
+    return np.all(np.abs(gyro) < MAX_RATE_RAD_S, axis=1), np.all(np.abs(accel) < MAX_ACCEL_M_S2, axis=1)
 
 
 def filter_settings(calibration: ImuCalibration | None) -> dict[str, float]:
