@@ -195,9 +195,7 @@ class Estimator:
             accel, gyro = np.concatenate([before[1], accel]), np.concatenate([before[2], gyro])
             quaternions = np.concatenate([before[3], quaternions])
         beyond = t_us > imu_t[-1]
-        rows = [
-            np.stack([np.interp(t_us, imu_t, column) for column in columns.T], axis=1) for columns in (accel, gyro)
-        ]
+        rows = [np.stack([np.interp(t_us, imu_t, column) for column in columns.T], axis=1) for columns in (accel, gyro)]
         silent = bool(beyond.any())
         if silent:
             rows[0][beyond] = up_in_sensor(quaternions[-1:]) * self._gravity
@@ -218,7 +216,9 @@ class Estimator:
         last = len(t_us) - 1
         if last >= 2 * self._watch_step:
             for row in range(self._watch_step - 1, last, self._watch_step):
-                self._look_at(t_us.item(row), force.item(row, 0), force.item(row, 1), raw.item(row, 0), raw.item(row, 1))
+                self._look_at(
+                    t_us.item(row), force.item(row, 0), force.item(row, 1), raw.item(row, 0), raw.item(row, 1)
+                )
         first_n, second_n = self._force.last_n
         self._look_at(t_us.item(-1), first_n, second_n, raw.item(last, 0), raw.item(last, 1))
 

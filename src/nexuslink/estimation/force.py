@@ -64,6 +64,8 @@ class ForceModel:
     """Both tips of one tool at one rate. Batch boundaries change nothing beyond rounding."""
 
     def __init__(self, calibration: ToolCalibration, rate_hz: float) -> None:
+        if not (math.isfinite(rate_hz) and rate_hz > 0):
+            raise CalibrationError(f"a force stream of {rate_hz} samples a second")
         _check(calibration)
         self._calibration, self._rate_hz = calibration, rate_hz
         self._period_us = 1e6 / rate_hz
@@ -131,7 +133,7 @@ class ForceModel:
             tare = measured - self._expected(weight + self._creep())
             self._forget(tare - self._tare_n - self._zero_shift_n)
             self._tare_n, self._zero_shift_n = tare, np.zeros(2)
-        self._tared = Tared(self._temperature_c, self._calibration.axis @ specific_force, self.lags_n)
+        self._tared = Tared(self._temperature_c, np.array(specific_force), self.lags_n)
         self._refresh()
 
     def shift_zero(self, newtons: Array) -> None:
@@ -160,9 +162,7 @@ class ForceModel:
         weight[:, 2:5] = self._mass_axis
         # Without creep the weight comes off at once, with creep it creeps first.
         self._rows = np.concatenate([crept, weight]) if self._creeps else crept - weight
-        self.uncertainty = ForceUncertainty(
-            c, self._rate_hz, self._temperature_c, self._u_temperature_k, self._tared
-        )
+        self.uncertainty = ForceUncertainty(c, self._rate_hz, self._temperature_c, self._u_temperature_k, self._tared)
 
     @property
     def _creeps(self) -> bool:
@@ -212,9 +212,7 @@ class ForceModel:
         """Force of the newest sample."""
         return self._last_n
 
-    def newtons(
-        self, t_us: NDArray[np.int64], raw: Counts, specific_force: Array, gyro: Array | None = None
-    ) -> Array:
+    def newtons(self, t_us: NDArray[np.int64], raw: Counts, specific_force: Array, gyro: Array | None = None) -> Array:
         """Consecutive samples, n > 0: ``t_us`` (n,), ``raw`` (n, 2) counts -> (n, 2) contact force, newtons.
 
         ``specific_force``: (n, 3) m/s2 and ``gyro``: (n, 3) rad/s, calibrated, at those times.
@@ -374,5 +372,9 @@ def _check(c: ToolCalibration) -> None:
         spans = [1.0 + c.gain_per_k[tip] * (t - c.temperature_c) for t in (COLDEST_C, WARMEST_C)]
         if not math.isfinite(c.temperature_c) or min(spans) < 0.2:
             refuse(f"the gain of the {name} tip vanishes with temperature")
+        try:
+            CreepFilter(c.creep_share[tip], c.creep_s[tip], 1.0)
+        except CalibrationError as error:
+            refuse(f"{name} tip, {error}")
     if not abs(c.cross_talk).max() < 0.5:
         refuse(f"a cross-talk of {c.cross_talk.tolist()}")

@@ -10,7 +10,8 @@ the reference temperature, with the lags L_k of the load so far and the specific
     cross-talk       u_cross_talk (F of the other tip)
     creep            u_creep_share spread evenly over the record's terms and a slow one that no record holds, times
                      how far each lag has moved since the tare (from the tip's weight, without one)
-    tip              u_tip_mass (a - a at the tare), and the tip's mass times the uncertainty of a
+    tip              u_tip_mass (a - a at the tare), and the tip's mass times the accelerometer's uncertainty: its
+                     bias goes with the tare, its matrix counts for how far gravity has turned since
 
 Arrays in and out; it must never know counts, streams or a clock.
 """
@@ -45,7 +46,9 @@ TYPICAL: Final = {
 }
 """[assumption] A typical part of this class, where the record says "not known": its fields and their units."""
 U_ACCEL_TYPICAL_M_S2: Final = 0.05
-"""Of an accelerometer that was never calibrated, per axis [assumption: 5 mg]."""
+"""Bias of an accelerometer that was never calibrated, per axis [assumption: 5 mg]."""
+U_ACCEL_MATRIX_TYPICAL: Final = 0.004
+"""Its scale and misalignment [assumption]."""
 U_THERMOMETER_K: Final = 0.3
 """Of the temperature that the tool reports, the same all the time [assumption]."""
 U_UNHEARD_K: Final = 5.0
@@ -78,10 +81,10 @@ def calibrated(calibration: ToolCalibration) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Tared:
-    """What was there when the zero was taken. (2,) ``along_m_s2``: specific force along the axes; ``lags_n`` (2, k)."""
+    """What was there when the zero was taken: ``specific_force`` (3,) m/s2, ``lags_n`` (2, k)."""
 
     temperature_c: float
-    along_m_s2: Array
+    specific_force: Array
     lags_n: Array
 
 
@@ -109,17 +112,19 @@ class ForceUncertainty:
             if not heard:
                 zero = zero + (calibration.zero_n_per_k * since) ** 2
         accelerometer = calibration.imu.accelerometer
-        u_accel = math.hypot(accelerometer.u_bias, accelerometer.u_matrix * calibration.gravity_m_s2)
-        u_along = calibration.tip_mass_kg * (u_accel or U_ACCEL_TYPICAL_M_S2)
-        self._constant = noise**2 + zero + u_along**2
-        self._by_force = (
-            u["u_gain"] ** 2 + (u["u_gain_per_k"] * warmth) ** 2 + (calibration.gain_per_k * u_warmth) ** 2
-        )
+        u_matrix, u_bias = accelerometer.u_matrix, accelerometer.u_bias
+        if not u_matrix and not u_bias:
+            u_matrix, u_bias = U_ACCEL_MATRIX_TYPICAL, U_ACCEL_TYPICAL_M_S2
+        if tared is not None:
+            u_bias = 0.0  # the same along the same axis at any angle: it went with the zero
+        self._constant = noise**2 + zero + (calibration.tip_mass_kg * u_bias) ** 2
+        self._by_turn = (calibration.tip_mass_kg * u_matrix) ** 2
+        self._by_force = u["u_gain"] ** 2 + (u["u_gain_per_k"] * warmth) ** 2 + (calibration.gain_per_k * u_warmth) ** 2
         self._curve, self._by_other = u["u_curve_n"], u["u_cross_talk"] ** 2
         self._by_lag = (u["u_creep_share"] ** 2 / (1 + CREEP_TERMS))[:, None]
         self._by_pull, self._axis = u["u_tip_mass_kg"] ** 2, calibration.axis.T
-        self._tare_along = np.zeros(2) if tared is None else tared.along_m_s2
-        self._tare_lags = calibration.tip_mass_kg[:, None] * 0.0 if tared is None else tared.lags_n
+        self._tare_pull = np.zeros(3) if tared is None else tared.specific_force
+        self._tare_lags = np.zeros((2, 1)) if tared is None else tared.lags_n
 
     def of(self, force_n: Array, specific_force: Array, lags_n: Array) -> Array:
         """``force_n`` (n, 2), ``specific_force`` (n, 3) m/s2, ``lags_n`` (2, k) at the end -> (n, 2) newtons."""
@@ -127,7 +132,9 @@ class ForceUncertainty:
         total = squares * self._by_force
         total += squares[:, ::-1] * self._by_other
         total += (self._curve * curve_share(force_n)) ** 2
-        total += ((specific_force @ self._axis) - self._tare_along) ** 2 * self._by_pull
+        turned = specific_force - self._tare_pull
+        total += (turned @ self._axis) ** 2 * self._by_pull
+        total += (turned * turned).sum(axis=1)[:, None] * self._by_turn
         total += self._constant + (self._by_lag * (lags_n - self._tare_lags) ** 2).sum(axis=1)
         return np.asarray(np.sqrt(total))
 

@@ -77,7 +77,9 @@ class ContactModel:
         mean = np.hypot(flat, hertz)
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(mean > 0, (hertz / mean) ** 2, 1.0 if self._rounded else 0.0)
-            by_force = np.where(mean > 0, mean * ((1.0 - share) + share / 3.0) * u_force_n / force, self._flat * u_force_n)
+            by_force = np.where(
+                mean > 0, mean * ((1.0 - share) + share / 3.0) * u_force_n / force, self._flat * u_force_n
+            )
         # Near zero the cube root is infinitely steep: there the pressure of the force's own uncertainty is the bound.
         by_force = np.minimum(by_force, self.kilopascals(u_force_n))
         return np.asarray(
