@@ -12,7 +12,7 @@ import numpy as np
 from nexuslink.calibration.errors import ProcedureError
 from nexuslink.calibration.picture import CapturedPoint, Stage
 from nexuslink.calibration.procedure import Procedure, Setting
-from nexuslink.calibration.stillness import IN_A_HAND, LOOK_EVERY_S, Samples
+from nexuslink.calibration.stillness import IN_A_HAND, Samples
 from nexuslink.estimation import ImuRecording, self_calibrate_imu
 from nexuslink.estimation.calibration import ImuCalibration, ImuScale
 
@@ -27,6 +27,8 @@ TURNS_S: Final = 15.0
 """After so much turning a rest is due."""
 LAID_DOWN_S: Final = 6.0
 """A rest this long ends it."""
+GAP_S: Final = 0.5
+"""More than this between two looks was not seen."""
 LONGEST_S: Final = 1200.0
 """What one recording holds at most; later samples are not taken."""
 
@@ -45,6 +47,7 @@ class GyroProcedure(Procedure):
         self.resting_s = 0.0
         """Of the present rest."""
         self._since_rest_s = math.inf
+        self._looked_us = 0
         self._samples: list[Samples] = []
 
     @property
@@ -78,10 +81,12 @@ class GyroProcedure(Procedure):
         return not self._samples or t_us - int(self._samples[0][0][0]) < LONGEST_S * 1e6
 
     def _look(self) -> None:
-        moved_s = LOOK_EVERY_S * (self.still.rate_rad_s > MOVING_RAD_S)
+        passed_s = min((self.still.t_us - self._looked_us) * 1e-6, GAP_S)
+        self._looked_us = self.still.t_us
+        moved_s = passed_s * (self.still.rate_rad_s > MOVING_RAD_S)
         self.moved_s += moved_s
         self._since_rest_s += moved_s
-        self.resting_s = self.resting_s + LOOK_EVERY_S if self.still.progress > 0 else 0.0
+        self.resting_s = self.resting_s + passed_s if self.still.progress > 0 else 0.0
         if self.resting_s >= REST_S:
             self._since_rest_s = 0.0
         self.complete = self.moved_s >= LEAST_MOVED_S and self.resting_s >= LAID_DOWN_S
