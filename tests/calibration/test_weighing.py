@@ -175,7 +175,7 @@ def test_finished_too_early_it_is_refused_with_a_reason() -> None:
     someone.procedure.conclude()
     assert someone.procedure.picture.stage is Stage.REFUSED
     assert "too few" in someone.procedure.picture.sentence
-    with pytest.raises(ProcedureError, match="nothing was accepted: .*too few"):
+    with pytest.raises(ProcedureError, match=r"nothing was accepted: .*too few"):
         someone.procedure.record(someone.record, 0)
 
 
@@ -252,9 +252,7 @@ def test_a_tool_as_it_left_the_factory_is_within_its_claim(seed: int) -> None:
 def test_a_tool_whose_gain_has_changed_is_found_out() -> None:
     someone = checking(5.0)
     procedure = someone.procedure
-    wrong = replace(
-        someone.setting.calibration, gain_n_per_count=someone.setting.calibration.gain_n_per_count * 1.05
-    )
+    wrong = replace(someone.setting.calibration, gain_n_per_count=someone.setting.calibration.gain_n_per_count * 1.05)
     procedure.setting = replace(someone.setting, calibration=wrong)
     someone.wait(3.0)
     someone.put(5.0)

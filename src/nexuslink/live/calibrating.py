@@ -60,7 +60,9 @@ def setting_for(nexus: Nexus, gravity: Gravity = UNKNOWN_PLACE) -> Setting:
 
 
 def _setting(info: ToolDescription, record: CalibrationRecord, gravity: Gravity) -> Setting:
-    force, imu = (next((s for s in info.streams if s.kind == kind), None) for kind in (StreamKind.FORCE, StreamKind.IMU))
+    force, imu = (
+        next((s for s in info.streams if s.kind == kind), None) for kind in (StreamKind.FORCE, StreamKind.IMU)
+    )
     if force is None or imu is None or sum(group.channels for group in force.groups) != 2:
         raise SessionError(f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware")
     return Setting(tool_calibration(record), _imu_scale(imu), force.rate_hz, gravity, info.simulated)
@@ -79,6 +81,8 @@ class Calibrating:
         assert force is not None and imu is not None  # `setting_for` has looked
         self._force, self._imu = force.stream, imu.stream
         self._over = asyncio.Event()
+        self.outcome: Outcome | None = None
+        """After `run`, also after one that was cancelled."""
         self._ended = ""
         self._heard_ns = nexus.now_ns
         self._captured = (0, 0)
@@ -99,20 +103,32 @@ class Calibrating:
         self._show()
 
     async def run(self) -> Outcome:
-        """Stream until everything is captured, or until it ends for another reason; then conclude and keep."""
+        """Stream until everything is captured, or until it ends for another reason; then conclude and keep.
+
+        Cancelled, it keeps what it has before it lets go.
+        """
+        try:
+            await self._stream()
+        finally:
+            self._end("stopped by hand")
+            self.outcome = await asyncio.to_thread(self._conclude)
+        return self.outcome
+
+    async def _stream(self) -> None:
         nexus = self._nexus
         nexus.add_listener(self._take)
         nexus.add_closer(self._end)
         try:
             await nexus.start()
-            await self._over.wait()  # the listener ends it: captured, silent, out of patience; or the link's closer
-            await nexus.stop()
+            try:
+                await self._over.wait()  # until captured, silent, out of patience, or the link has closed
+            finally:
+                await nexus.stop()
         except (DeviceError, TransportError) as error:
             self._end(str(error))
         finally:
             nexus.remove(self._take)
             nexus.remove(self._end)
-        return await asyncio.to_thread(self._conclude)
 
     def _take(self, chunk: Chunk, decoded: Decoded) -> None:
         if self._over.is_set():
