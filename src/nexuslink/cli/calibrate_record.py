@@ -14,7 +14,7 @@ from typing import Any, Final
 from nexuslink.calibration.archive import FORMAT as EVENT_FORMAT
 from nexuslink.calibration.archive import Archive, Event, event_of, usual_folder
 from nexuslink.calibration.compare import Flag, Row, compare
-from nexuslink.calibration.document import from_json, read_text, to_document, to_json
+from nexuslink.calibration.document import from_json, in_words, read_text, to_document, to_json
 from nexuslink.calibration.errors import CalibrationFileError
 from nexuslink.calibration.merge import merge
 from nexuslink.calibration.writing import Written, write_to_tool
@@ -94,15 +94,6 @@ def save(record: CalibrationRecord, name: str) -> Path:
     return path
 
 
-def about(record: CalibrationRecord) -> str:
-    """One line: number, date, method, reference."""
-    document = to_document(record)
-    method = document["method"]
-    made = f", made {document['made'][:10]}" if isinstance(document["made"], str) else ""
-    reference = f" ({record.reference})" if record.reference else ""
-    return f"{record.calibration_id}, {method}{reference}{made}"
-
-
 # -- commands ---------------------------------------------------------------------------------------------------------
 
 
@@ -112,7 +103,7 @@ def show(args: argparse.Namespace) -> int:
     if args.json:
         print_json(to_document(record))
         return 0
-    say(f"{record.serial_number}: calibration {about(record)}")
+    say(f"{record.serial_number}: calibration {in_words(record)}")
     valid = to_document(record)["valid_until"]
     if isinstance(valid, str):
         say(f"do it again by {valid[:10]}")
