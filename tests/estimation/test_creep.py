@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from nexuslink.estimation.creep import BLOCK, CreepFilter, fit_creep, nonnegative, remove_creep
+from nexuslink.estimation.creep import fit_creep, nonnegative, remove_creep
+from nexuslink.estimation.creep_filter import BLOCK, CreepFilter
 from nexuslink.estimation.errors import CalibrationError
 
 HOLD_S, RAMP_S, CYCLES = 200.0, 2.0, 6
@@ -119,12 +120,12 @@ GOOD_F = np.where((GOOD_T // 100) % 2 == 1, 50.0, 0.0)
 @pytest.mark.parametrize(
     ("t_s", "force_n", "words"),
     [
-        (GOOD_T, np.where(GOOD_T == GOOD_T[70], np.nan, GOOD_F), "sample 70: not a number"),
+        (GOOD_T, np.where(GOOD_T[70] == GOOD_T, np.nan, GOOD_F), "sample 70: not a number"),
         (GOOD_T[:50], GOOD_F[:50], "too short"),
         (GOOD_T[::100] * 0.01, GOOD_F[::100], "too short"),
         (GOOD_T, 0.001 * np.random.default_rng(0).standard_normal(4000), "without steps"),
         (GOOD_T, np.zeros(4000), "without steps"),
-        (np.where(GOOD_T == GOOD_T[9], 0.0, GOOD_T), GOOD_F, "sample 9: time runs backwards"),
+        (np.where(GOOD_T[9] == GOOD_T, 0.0, GOOD_T), GOOD_F, "sample 9: time runs backwards"),
         (GOOD_T[:-1], GOOD_F, "two equal rows"),
         (GOOD_T.reshape(2, -1), GOOD_F.reshape(2, -1), "two equal rows"),
         (np.empty(0), np.empty(0), "two equal rows"),

@@ -115,7 +115,7 @@ def test_the_three_figures_of_the_record_stand_for_the_whole_covariance() -> Non
         b = bench(seed, seed % 2)
         fit = fit_weights(b.tip, weighed(b), b.record, GRAVITY)
         ratio = recorded_u(fit.calibration, b.tip, force) / fit.u_of(force)
-        assert ratio.min() >= 0.9 - 1e-6 and ratio.max() < 1.25
+        assert ratio.min() >= 0.9 and ratio.max() < 1.1
 
 
 def test_a_zero_and_a_gain_that_years_have_moved_are_found() -> None:

@@ -14,7 +14,7 @@ HZ = 30
 def followed(forces: np.ndarray) -> tuple[float, int]:
     """Of a tip that would read ``forces`` (n,): newtons taken off in the end, and how often."""
     rng = np.random.default_rng(8)
-    tracker, off = ZeroTracker(NOISE_N), 0.0
+    tracker, off = ZeroTracker(NOISE_N, lambda: True), 0.0
     for row, force in enumerate(forces):
         seen = force - off + NOISE_N * rng.standard_normal()
         shift = tracker.watch(row * 1_000_000 // HZ, seen, NOISE_N * rng.standard_normal())
@@ -56,8 +56,14 @@ def test_it_is_slow_and_bounded() -> None:
     assert off <= MOST_N
 
 
+def test_while_creep_may_be_left_it_waits() -> None:
+    tracker = ZeroTracker(NOISE_N, lambda: False)
+    assert all(tracker.watch(row * 33_333, 0.05, 0.0) is None for row in range(600))
+    assert tracker.shifts == 0
+
+
 def test_few_or_late_readings_say_nothing_and_a_clock_that_runs_back_begins_anew() -> None:
-    tracker = ZeroTracker(NOISE_N)
+    tracker = ZeroTracker(NOISE_N, lambda: True)
     for second in range(0, 60, 2):
         assert tracker.watch(second * 1_000_000, 0.1, 0.0) is None
     for t_us in (2**62, 0, -(2**62), 5):

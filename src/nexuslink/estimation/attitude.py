@@ -25,6 +25,7 @@ from nexuslink.estimation.tilt_uncertainty import (
     TiltUncertainty,
     TiltVariance,
 )
+from nexuslink.estimation.tracking import filter_settings
 
 # up = (2(xz - wy), 2(yz + wx), ww - xx - yy + zz) for a quaternion sensor -> earth, w first: linear in the sixteen
 # products q_i q_j, so one broadcast product and one matrix give it. For a live batch that costs a third of column by
@@ -182,7 +183,7 @@ class AttitudeTracker:
         self._axes: list[list[float]] = axis.tolist()
         self._period_s = 1.0 / scale.rate_hz
         self._per_us = scale.rate_hz * 1e-6
-        self._filter = VQF(self._period_s)
+        self._filter = VQF(self._period_s, **filter_settings(calibration))
         self._work: dict[int, _Work] = {}
         limits = scale.gyro_range_rad_s / scale.gyro_rad_s, scale.accel_range_m_s2 / scale.accel_m_s2
         self._limits = limits[0] * _AT_LIMIT, limits[1] * _AT_LIMIT
@@ -216,6 +217,8 @@ class AttitudeTracker:
         self._heading_at_contact: float | None = None
         self._touching = False
         self._lost_by = Doubt.IMU_GAP
+        self._said: tuple[TiltVariance, float | None, float, Doubt | None] | None = None
+        """The part of `moment` that changes with a step, a loss or a contact only."""
         self._rate, self._stuck, self._agreement = RateCheck(scale.rate_hz), StuckCheck(), AgreementCheck()
 
     def set_temperature(self, celsius: float) -> None:
@@ -224,6 +227,7 @@ class AttitudeTracker:
             warmth = celsius - self._reference_c
             self._warm(warmth)
             self._uncertainty.set_warmth(warmth)
+            self._said = None
 
     def contact(self, t_us: int, touching: bool) -> None:
         """The turn counts from the moment of contact, and is unknown without."""
@@ -234,6 +238,7 @@ class AttitudeTracker:
                 self._heading_at_contact = _heading(self.quaternions[at].tolist())
             self._uncertainty.begin_turn()
         self._touching = touching
+        self._said = None
 
     def update(self, t_us: NDArray[np.int64], raw: Counts) -> None:
         """``t_us`` (n,) device time, ``raw`` (n, 6) counts, gyro then accelerometer. Never raises for what is in it."""
@@ -244,6 +249,7 @@ class AttitudeTracker:
         if self._last_us is None:
             self._last_us = t_us.item(0) - round(1e6 * self._period_s)
             self._last_row = raw[0]
+            self._said = None
         took = until - self._last_us
         if not -0.5 < took * self._per_us - n < 0.5:
             self._update_with_gaps(t_us, raw)
@@ -255,15 +261,15 @@ class AttitudeTracker:
 
     def moment(self) -> Moment:
         """What `state` is made of, as of the last sample. Cheap; later batches do not change it."""
-        touching = self._touching and self._heading_at_contact is not None
-        known = len(self.quaternions) > 0
-        return Moment(
-            self._last_us or 0, self.quaternions, self._axes,
-            self._uncertainty.tilt if known else NOTHING_KNOWN,
-            self._heading_at_contact if touching else None,
-            self._uncertainty.turn_2 if touching else 0.0,
-            self.doubt,
-        )  # fmt: skip
+        if self._said is None:
+            touching = self._touching and self._heading_at_contact is not None
+            self._said = (
+                self._uncertainty.tilt if len(self.quaternions) else NOTHING_KNOWN,
+                self._heading_at_contact if touching else None,
+                self._uncertainty.turn_2 if touching else 0.0,
+                self.doubt,
+            )
+        return Moment(self._last_us or 0, self.quaternions, self._axes, *self._said)
 
     def state(self) -> Attitude:
         """As of the last sample. Before the first one: an upright tool of which nothing is known."""
@@ -329,6 +335,7 @@ class AttitudeTracker:
 
     def _lose(self, radians: float, doubt: Doubt) -> None:
         self._uncertainty.lose(radians)
+        self._said = None
         self._lost_by = doubt
 
     def _steps(self, raw: Counts | Array, felt: Array, found: dict[str, Array]) -> None:
@@ -350,6 +357,7 @@ class AttitudeTracker:
             self._uncertainty.step(self._step_rows * self._period_s, turned, up, residual_2, resting)
             self._stuck.step(raw[end].tolist())
         self.resting = bool(found["restDetected"].item(-1))
+        self._said = None
 
     def _update_with_gaps(self, t_us: NDArray[np.int64], raw: Counts) -> None:
         """Rows filled in on straight lines, so that the filter's constant rate holds.

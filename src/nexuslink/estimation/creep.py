@@ -1,38 +1,25 @@
-"""Creep of a load cell: taken out of the reading, and found in a record of holds.
+"""Creep found in a record of holds, and taken out of any record of that cell.
 
-Under a constant load a bonded strain gauge goes on moving: the reading is the load plus a sum of first-order lags of
-it, ``crept = load + sum_k share_k * lag_k[load]``. As a transfer function that is ``1 + sum_k share_k / (1 + time_k p)``;
-its inverse has as many poles, so taking creep out is one linear recursion over the *measured* values, with the lags
-of the load found so far as its state. Nothing is iterated and nothing looks ahead. In discrete time a sample counts
-as the load since the sample before, which makes every step exact for a load of that shape:
-
-    lag_k[n] = e_k lag_k[n-1] + (1 - e_k) load[n],   e_k = exp(-dt / time_k)
-    load[n]  = (crept[n] - sum_k share_k e_k lag_k[n-1]) / (1 + sum_k share_k (1 - e_k))
-
-Pure arrays; it must never know a tool, a tip or a clock.
+A load cell's own creep is seen where a load that does not change is read again and again. What loads were put on need
+not be known: within a hold only the movement counts, and what a load leaves behind is seen in the holds after it.
+Times need not be even. It must never know a tool, a tip or a clock.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nexuslink.estimation.calibration import CREEP_TERMS
+from nexuslink.estimation.creep_filter import LEAST_GAIN, Array, CreepFilter, lags_of, used_terms, without_creep
 from nexuslink.estimation.errors import CalibrationError
 
-Array = NDArray[np.float64]
+__all__ = ["CreepFilter", "CreepFit", "fit_creep", "remove_creep"]
 
-BLOCK: Final = 64
-"""Samples that one dense matrix takes at once; between blocks the state is found by doubling."""
-CACHED: Final = 32
-"""Up to this length a batch's matrices are kept: live batches are short, and always of the same few lengths."""
-_LEAST_GAIN: Final = 0.2
-"""Share of the load that must be left when all creep is there, or the inverse would amplify without bound."""
-
-# ---- fitting ----------------------------------------------------------------------------------------------------
 LEAST_SAMPLES: Final = 60
 MOST_SAMPLES: Final = 20_000
 """Above this neighbours are averaged first: creep is slow."""
@@ -47,97 +34,6 @@ _PASSES: Final = 3
 _RATIOS: Final = (1.6, 1.25, 1.1, 1.04)
 """Steps of the search for the best time constants, each until nothing gets better (at most `_MOST_TRIES` times)."""
 _MOST_TRIES: Final = 8
-
-
-class CreepFilter:
-    """Takes creep out of one channel at a constant rate. Batch boundaries change nothing beyond rounding."""
-
-    def __init__(self, share: ArrayLike, time_s: ArrayLike, dt_s: float) -> None:
-        """``share``, ``time_s``: (k,), a share of 0 is not used. Raises `CalibrationError`."""
-        self.share, self.time_s = _terms(share, time_s)
-        self.terms = len(self.share)
-        keep = np.exp(-dt_s / self.time_s)
-        gain = 1.0 + float(self.share @ (1.0 - keep))
-        self._through = 1.0 / gain
-        self._into = (1.0 - keep) / gain
-        self._out = -self.share * keep / gain
-        self._next = np.diag(keep) + np.outer(1.0 - keep, self._out)
-        self.lags: Array | None = None
-        """(k,) lags of the load so far; ``None`` before the first sample, which counts as an old load."""
-        self._matrices: dict[int, tuple[Array, Array, Array, Array]] = {}
-
-    def matrices(self, n: int) -> tuple[Array, Array, Array, Array]:
-        """Of a batch of ``n``: load = a @ crept + b @ lags, new lags = c @ crept + d @ lags."""
-        known = self._matrices.get(n)
-        if known is not None:
-            return known
-        powers = np.empty((n + 1, self.terms, self.terms))
-        powers[0] = np.eye(self.terms)
-        for row in range(n):
-            powers[row + 1] = self._next @ powers[row]
-        response = np.concatenate([[self._through], powers[: n - 1] @ self._into @ self._out])
-        after = np.subtract.outer(np.arange(n), np.arange(n))
-        made = (
-            np.where(after >= 0, response[np.maximum(after, 0)], 0.0),
-            np.einsum("k,nkj->nj", self._out, powers[:n]),
-            (powers[:n] @ self._into)[::-1].T.copy(),
-            powers[n],
-        )
-        if n <= CACHED or n == BLOCK:
-            self._matrices[n] = made
-        return made
-
-    def settle(self, crept_n: float) -> None:
-        """Begin as if this reading had been there for ever."""
-        self.lags = np.full(self.terms, crept_n / (1.0 + float(self.share.sum())))
-
-    def wait(self, gap_s: float, load_n: float) -> None:
-        """Let time pass without samples: the load counts as ``load_n`` meanwhile."""
-        if self.lags is not None:
-            self.lags = load_n + (self.lags - load_n) * np.exp(-max(gap_s, 0.0) / self.time_s)
-
-    def remove(self, crept_n: Array) -> Array:
-        """(n,) consecutive readings -> (n,) load."""
-        if not self.terms or not len(crept_n):
-            return crept_n
-        if self.lags is None:
-            self.settle(float(crept_n[0]))
-        lags = self.lags
-        blocks, rest = divmod(len(crept_n), BLOCK)
-        load = np.empty(len(crept_n))
-        if blocks:
-            whole = crept_n[: blocks * BLOCK].reshape(blocks, BLOCK)
-            direct, from_lags, to_lags, over = self.matrices(BLOCK)
-            states = np.empty((blocks + 1, self.terms))
-            states[0], states[1:] = lags, whole @ to_lags.T
-            step = 1
-            while step <= blocks:  # states[b] = over @ states[b - 1] + what block b adds, by doubling
-                states[step:] = states[step:] + states[:-step] @ over.T
-                over, step = over @ over, 2 * step
-            load[: blocks * BLOCK] = (whole @ direct.T + states[:-1] @ from_lags.T).ravel()
-            lags = states[-1]
-        if rest:
-            direct, from_lags, to_lags, over = self.matrices(rest)
-            tail = crept_n[-rest:]
-            load[-rest:] = direct @ tail + from_lags @ lags
-            lags = to_lags @ tail + over @ lags
-        self.lags = lags
-        return load
-
-
-def _terms(share: ArrayLike, time_s: ArrayLike) -> tuple[Array, Array]:
-    share, time_s = np.asarray(share, np.float64).ravel(), np.asarray(time_s, np.float64).ravel()
-    used = share != 0
-    if share.shape != time_s.shape or not np.isfinite(share).all() or not np.isfinite(time_s[used]).all():
-        raise CalibrationError(f"creep shares {share.tolist()} with time constants {time_s.tolist()} s: not numbers")
-    if (time_s[used] <= 0).any():
-        raise CalibrationError(f"creep time constants {time_s[used].tolist()} s: each must be above 0")
-    if 1.0 + np.minimum(share, 0.0).sum() < _LEAST_GAIN or share.sum() > 1.0 / _LEAST_GAIN:
-        raise CalibrationError(f"creep shares {share.tolist()}: more creep than load")
-    return share[used], time_s[used]
-
-
-# ---- records with times of their own ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +58,8 @@ def remove_creep(t_s: ArrayLike, force_n: ArrayLike, fit: CreepFit) -> Array:
     Causal. The first sample counts as a load that has been there for ever. Raises `CalibrationError`.
     """
     times, force = _checked(t_s, force_n)
-    share, time_s = _terms(fit.share, fit.time_s)
-    return _without(np.diff(times, prepend=times[0]), force, share, time_s)
+    share, time_s = used_terms(fit.share, fit.time_s)
+    return without_creep(np.diff(times, prepend=times[0]), force, share, time_s)
 
 
 def _checked(t_s: ArrayLike, force_n: ArrayLike) -> tuple[Array, Array]:
@@ -177,48 +73,6 @@ def _checked(t_s: ArrayLike, force_n: ArrayLike) -> tuple[Array, Array]:
     if len(back):
         raise CalibrationError(f"creep record, sample {int(back[0]) + 1}: time runs backwards; sort it or cut there")
     return times, force
-
-
-def _without(dt_s: Array, crept: Array, share: Array, time_s: Array) -> Array:
-    """The recursion of `CreepFilter` with a step of its own at every sample: affine maps, composed by doubling."""
-    if not len(share):
-        return crept.copy()
-    load = np.empty(len(crept))
-    lags = np.full(len(share), crept[0] / (1.0 + share.sum()))
-    for begin in range(0, len(crept), 4096):  # bounds the memory
-        part = slice(begin, begin + 4096)
-        keep = np.exp(-dt_s[part, None] / time_s)
-        gain = 1.0 + (1.0 - keep) @ share
-        out = -share * keep / gain[:, None]
-        maps = (1.0 - keep)[:, :, None] * out[:, None, :]
-        maps[:, range(len(share)), range(len(share))] += keep
-        states = (1.0 - keep) * (crept[part] / gain)[:, None]
-        states[0] += maps[0] @ lags
-        step = 1
-        while step < len(states):
-            states[step:] = states[step:] + (maps[step:] @ states[:-step, :, None])[:, :, 0]
-            maps[step:] = maps[step:] @ maps[:-step]
-            step *= 2
-        before = np.concatenate([lags[None], states[:-1]])
-        load[part] = crept[part] / gain + (out * before).sum(axis=1)
-        lags = states[-1]
-    return load
-
-
-def _lags(dt_s: Array, load: Array, time_s: Array) -> Array:
-    """(n, k) first-order lags of ``load`` (n,), settled at its first value."""
-    keep = np.exp(-dt_s[:, None] / time_s)
-    lags = (1.0 - keep) * load[:, None]
-    lags[0], keep[0] = load[0], 0.0
-    step = 1
-    while step < len(load):
-        lags[step:] += keep[step:] * lags[:-step]
-        keep[step:] *= keep[:-step]
-        step *= 2
-    return lags
-
-
-# ---- the fit ----------------------------------------------------------------------------------------------------
 
 
 def fit_creep(t_s: ArrayLike, force_n: ArrayLike) -> CreepFit:
@@ -299,7 +153,7 @@ class _Search:
         return np.asarray(within - self._drift @ (self._drift.T @ within))
 
     def _columns(self, time_s: Array) -> Array:
-        return self._freed(_lags(self._dt, self._load, time_s))
+        return self._freed(lags_of(self._dt, self._load, time_s))
 
     def _solve(self, columns: Array, sign: float) -> tuple[Array, float]:
         share = nonnegative(columns.T @ columns, sign * (columns.T @ self._moved))
@@ -310,10 +164,10 @@ class _Search:
         share, time_s = np.zeros(0), np.zeros(0)
         for _ in range(_PASSES):  # the lags are those of the load, which is known better each time
             share, time_s = self._best()
-            if 1.0 + np.minimum(share, 0.0).sum() < _LEAST_GAIN or share.sum() > 1.0 / _LEAST_GAIN:
+            if 1.0 + np.minimum(share, 0.0).sum() < LEAST_GAIN or share.sum() > 1.0 / LEAST_GAIN:
                 raise CalibrationError("a creep record that moves more than its load: check what was loaded and when")
             used = share != 0
-            self._load = _without(self._dt, self._force, share[used], time_s[used])
+            self._load = without_creep(self._dt, self._force, share[used], time_s[used])
         padded = np.zeros((2, CREEP_TERMS))
         padded[:, : len(share)] = share, time_s
         size = max(abs(float(np.median(self._load[h]))) for h in self._holds)
@@ -366,7 +220,7 @@ def _gathered(time_s: Array, share: Array) -> Array:
         return float(np.average([np.log(t) for t, _ in group], weights=weights))
 
     while len(groups) > CREEP_TERMS:
-        distance = [centre(b) - centre(a) for a, b in zip(groups, groups[1:], strict=False)]
+        distance = [centre(b) - centre(a) for a, b in pairwise(groups)]
         nearest = int(np.argmin(distance))
         groups[nearest : nearest + 2] = [groups[nearest] + groups[nearest + 1]]
     return np.exp([centre(group) for group in groups])

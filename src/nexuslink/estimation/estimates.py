@@ -5,6 +5,7 @@ It must never know how the samples came, nor change after it was made.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from nexuslink.estimation.attitude import Attitude, Moment, TipGeometry, up_in_sensor
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ToolCalibration
 from nexuslink.estimation.doubt import Doubt
-from nexuslink.estimation.force import spread_lags
 from nexuslink.estimation.force_uncertainty import ForceUncertainty
 from nexuslink.estimation.pressure import ContactModel
 
@@ -58,92 +58,70 @@ class Estimates:
     Every ``u_`` is the standard uncertainty of what it is named after; 1.96 times that is the 95 % interval.
     """
 
-    __slots__ = (
-        "_accel", "_angles", "_attitude", "_doubts", "_memory", "_moment", "_peak", "_poses", "_pressure", "_raw",
-        "_tool", "_u_force", "_u_pressure", "_uncertainty", "force_n", "t_us",
-    )  # fmt: skip
-
     def __init__(
         self, tool: Tool, t_us: NDArray[np.int64], force_n: Array, raw: NDArray[np.signedinteger], accel: Array,
-        poses: Poses, moment: Moment, uncertainty: ForceUncertainty,
-        memory: tuple[Array | None, int, tuple[float, float]], doubts: tuple[Doubt | None, bool, Doubt | None],
+        poses: Poses, moment: Moment, uncertainty: ForceUncertainty, lags_n: Array, silent: bool, stuck: bool,
+        standing: Doubt | None,
     ) -> None:  # fmt: skip
-        """Made by the estimator. ``doubts``: of the attitude, whether a cell is stuck, of record and temperature."""
+        """Made by the estimator. ``standing``: the doubt about temperature and record."""
         self.t_us, self.force_n = t_us, force_n
         self._tool, self._raw, self._accel, self._poses, self._moment = tool, raw, accel, poses, moment
-        self._uncertainty, self._memory, self._doubts = uncertainty, memory, doubts
-        self._angles: tuple[Array, Array] | None = None
-        self._u_force: Array | None = None
-        self._pressure: Array | None = None
-        self._u_pressure: Array | None = None
-        self._peak: Array | None = None
-        self._attitude: Attitude | None = None
+        self._uncertainty, self._lags_n = uncertainty, lags_n
+        self._silent, self._stuck, self._standing = silent, stuck, standing
 
-    @property
+    @cached_property
     def u_force_n(self) -> Array:
         """(n, 2) newtons."""
-        if self._u_force is None:
-            u = self._uncertainty.of(self.force_n, self._accel, spread_lags(*self._memory))
-            if self._doubts[0] is Doubt.IMU_SILENT:
-                u = np.hypot(u, self._tool.u_blind_weight_n)
-            self._u_force = u
-        return self._u_force
+        u = self._uncertainty.of(self.force_n, self._accel, self._lags_n)
+        return np.hypot(u, self._tool.u_blind_weight_n) if self._silent else u
 
-    @property
+    @cached_property
     def pressure_kpa(self) -> Array:
         """(n, 2) mean over the contact, NaN where no contact area is known."""
-        if self._pressure is None:
-            self._pressure = self._tool.contact.kilopascals(self.force_n)
-        return self._pressure
+        return self._tool.contact.kilopascals(self.force_n)
 
-    @property
+    @cached_property
     def u_pressure_kpa(self) -> Array:
         """(n, 2), with what is not known of the tissue and the area."""
-        if self._u_pressure is None:
-            self._u_pressure = self._tool.contact.u_kilopascals(self.force_n, self.u_force_n)
-        return self._u_pressure
+        return self._tool.contact.u_kilopascals(self.force_n, self.u_force_n)
 
-    @property
+    @cached_property
     def peak_pressure_kpa(self) -> Array:
         """(n, 2) where it presses hardest, NaN where no contact area is known."""
-        if self._peak is None:
-            self._peak = self._tool.contact.peak_kilopascals(self.force_n)
-        return self._peak
+        return self._tool.contact.peak_kilopascals(self.force_n)
 
     @property
     def tip_angle_deg(self) -> Array:
         """(n, 2) from vertical, NaN where the IMU is silent."""
-        return self._seen()[0]
+        return self._angles[1]
 
     @property
     def tip_direction_deg(self) -> Array:
         """(n, 2), 0 toward the mark, +90 counterclockwise seen from above."""
-        return self._seen()[1]
+        return self._angles[2]
 
-    @property
+    @cached_property
     def attitude(self) -> Attitude:
         """Angles, turn and their uncertainties as of the batch's last IMU sample."""
-        if self._attitude is None:
-            self._attitude = self._moment.attitude()
-        return self._attitude
+        return self._moment.attitude()
 
-    @property
+    @cached_property
     def doubt(self) -> Doubt | None:
         """Why these samples are not to be trusted, the first reason that applies."""
-        attitude, stuck, standing = self._doubts
-        if attitude is not None:
-            return attitude
+        if self._silent:
+            return Doubt.IMU_SILENT
+        if self._moment.doubt is not None:
+            return self._moment.doubt
         full = self._tool.full_scale_counts
         if self._raw.max() >= full or self._raw.min() <= -full:
             return Doubt.FORCE_SATURATED
-        return Doubt.FORCE_STUCK if stuck else standing
+        return Doubt.FORCE_STUCK if self._stuck else self._standing
 
     @property
     def trusted(self) -> bool:
         """There is no doubt."""
         return self.doubt is None
 
-    def _seen(self) -> tuple[Array, Array]:
-        if self._angles is None:
-            self._angles = self._tool.geometry.angles(self._poses.up())[1:]
-        return self._angles
+    @cached_property
+    def _angles(self) -> tuple[Array, Array, Array]:
+        return self._tool.geometry.angles(self._poses.up())

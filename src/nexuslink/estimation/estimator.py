@@ -33,7 +33,7 @@ STUCK_US: Final = 2_000_000
 CLIPPED: Final = 0.98
 """From this share of its range on the accelerometer is not believed."""
 WATCH_HZ: Final = 30.0
-"""Long batches are looked at this often for contact and zero."""
+"""The force is looked at this often for contact, zero and stuck cells."""
 MOST_CREEP_N: Final = 0.02
 """While more creep than this may be left, the zero is not followed [assumption]."""
 
@@ -53,7 +53,7 @@ class Estimator:
         self._force = ForceModel(calibration, force_rate_hz)
         self._tool = Tool(calibration, full_scale_counts)
         self._tracker = AttitudeTracker(imu, calibration.imu, calibration.axis, calibration.temperature_c)
-        self._zero = ZeroTracker(noise_n(force_rate_hz))
+        self._zero = ZeroTracker(noise_n(force_rate_hz), self._creep_is_over)
         self._gravity = calibration.gravity_m_s2
         self._accel_limit = CLIPPED * imu.accel_range_m_s2
         self._calibrated = calibrated(calibration)
@@ -69,6 +69,8 @@ class Estimator:
         """Of each cell: its newest count, and since when it reads that."""
         self._stuck = False
         self._watch_step = max(1, round(force_rate_hz / WATCH_HZ))
+        self._watch_us = round(0.9e6 / WATCH_HZ)
+        self._watched_us = 0
 
     # -- what changes now and then --------------------------------------------------------------------------------
 
@@ -166,13 +168,12 @@ class Estimator:
             accel = self._unclipped(accel)
         model = self._force
         force = model.newtons(t_us, raw, accel, gyro)
-        doubt = Doubt.IMU_SILENT if silent else moment.doubt
-        made = Estimates(
-            self._tool, t_us, force, raw, accel, poses, moment, model.uncertainty, model.memory,
-            (doubt, self._stuck, self._standing),
+        if not self._watched_us < t_us.item(-1) < self._watched_us + self._watch_us:
+            self._watch(t_us, force, raw)
+        return Estimates(
+            self._tool, t_us, force, raw, accel, poses, moment, model.uncertainty, model.lags_n, silent, self._stuck,
+            self._standing,
         )  # fmt: skip
-        self._look(t_us, force, raw)
-        return made
 
     def _at(self, t_us: NDArray[np.int64]) -> tuple[Array, Array, Poses, bool]:
         """Specific force and rate (n, 3) at these times, linear between samples; where the angles are to be had.
@@ -211,29 +212,26 @@ class Estimator:
         accel[clipped] = up_in_sensor(self._quaternions[-1:]) * self._gravity
         return accel
 
-    def _look(self, t_us: NDArray[np.int64], force: Array, raw: NDArray[np.signedinteger]) -> None:
-        """Contact, zero and stuck channels: by the newest sample, in long batches by some more."""
+    def _watch(self, t_us: NDArray[np.int64], force: Array, raw: NDArray[np.signedinteger]) -> None:
+        """Contact, zero and stuck channels, `WATCH_HZ` times a second, newest sample last."""
         last = len(t_us) - 1
-        if last >= 2 * self._watch_step:
-            for row in range(self._watch_step - 1, last, self._watch_step):
-                self._look_at(
-                    t_us.item(row), force.item(row, 0), force.item(row, 1), raw.item(row, 0), raw.item(row, 1)
-                )
-        first_n, second_n = self._force.last_n
-        self._look_at(t_us.item(-1), first_n, second_n, raw.item(last, 0), raw.item(last, 1))
+        for row in (*range(last % self._watch_step, last, self._watch_step), last):
+            self._watch_at(t_us.item(row), force.item(row, 0), force.item(row, 1), raw.item(row, 0), raw.item(row, 1))
+        self._watched_us = t_us.item(last)
 
-    def _look_at(self, t_us: int, first_n: float, second_n: float, first: int, second: int) -> None:
-        most = first_n if first_n > second_n else second_n
+    def _creep_is_over(self) -> bool:
+        return self._force.creep_left_n < MOST_CREEP_N
+
+    def _watch_at(self, t_us: int, first_n: float, second_n: float, first: int, second: int) -> None:
+        most = max(first_n, second_n)
         if (most < RELEASE_N) if self._touching else (most > CONTACT_N):
             self._touching = not self._touching
             self._tracker.contact(t_us, self._touching)
-        same = self._same
-        if first != same[0][0]:
-            same[0] = (first, t_us)
-        if second != same[1][0]:
-            same[1] = (second, t_us)
-        self._stuck = t_us - same[0][1] > STUCK_US or t_us - same[1][1] > STUCK_US
+        for cell, count in enumerate((first, second)):
+            if count != self._same[cell][0]:
+                self._same[cell] = (count, t_us)
+        self._stuck = any(t_us - since_us > STUCK_US for _, since_us in self._same)
         if most < RELEASE_N and self._force.tared:
             shift = self._zero.watch(t_us, first_n, second_n)
-            if shift is not None and self._force.creep_left_n < MOST_CREEP_N:
+            if shift is not None:
                 self._force.shift_zero(np.array(shift))

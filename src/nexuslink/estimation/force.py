@@ -13,13 +13,14 @@ It must never know a stream, a message or a clock: times are the tool's, handed 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexuslink.estimation.calibration import TIP_NAMES, ToolCalibration
-from nexuslink.estimation.creep import CACHED, CreepFilter
+from nexuslink.estimation.calibration import CREEP_TERMS, TIP_NAMES, ToolCalibration
+from nexuslink.estimation.creep_filter import CACHED, CreepFilter, used_terms
 from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.force_uncertainty import (
     SLOW_CREEP_S,
@@ -40,24 +41,41 @@ WARMEST_C: Final = 45.0
 LEAST_N, MOST_N = -50.0, 280.0
 """Within these the curve must rise [assumption: somewhat more than a cell of 222 N can read]."""
 STILL_RAD_S: Final = 0.05
-"""Below this rate (RMS of a batch) a tip's swing about the inertial unit is below 0.2 mN and not worked out."""
+"""At this rate a tip's swing about the inertial unit pulls with 0.01 mN: below it is not worked out, live."""
+_STILL_2: Final = STILL_RAD_S**2
 OLD_LOAD_N: Final = 5.0
 """A first reading below this is a zero that has drifted; above, a load that has just been put on [assumption]."""
 _MOST_GAPS: Final = 64
 """In one batch; with more of them its times are not to be believed."""
 
 
+LAGS: Final = CREEP_TERMS + 1
+"""Lags of each tip that are followed: the record's and a slow one, for the uncertainty."""
+
+
 class _Work:
     """Buffers for batches of one length."""
 
-    __slots__ = ("accel", "counts", "cubes", "features", "matrix", "parts", "powers", "squares", "state", "vector")
+    __slots__ = ("accel", "counts", "cubes", "features", "matrix", "parts", "squares", "state", "vector")
 
-    def __init__(self, n: int, curved: bool) -> None:
+    def __init__(self, n: int, curved: bool, creep: list[CreepFilter] | None) -> None:
         self.features = np.ones((10 if curved else 6, n))
-        self.counts = self.features[:2]
-        self.accel = self.features[2:5]
-        self.squares, self.cubes = (self.features[6:8], self.features[8:10]) if curved else (None, None)
-        self.vector = self.parts = self.state = self.matrix = None
+        self.counts, self.accel = self.features[:2], self.features[2:5]
+        self.squares, self.cubes = self.features[6:8], self.features[8:10]
+        # Crept loads and weights of both tips, n each, then the lags before -> loads without weight, the lags after.
+        self.vector = np.zeros(4 * n + 2 * LAGS)
+        self.parts, self.state = self.vector[: 4 * n].reshape(4, n), self.vector[4 * n :]
+        self.matrix: Array = np.empty((0, 0))
+        if creep is None:
+            return
+        self.matrix = np.zeros((2 * n + 2 * LAGS, 4 * n + 2 * LAGS))
+        for tip, one in enumerate(creep):
+            rows, weights = slice(tip * n, (tip + 1) * n), slice((2 + tip) * n, (3 + tip) * n)
+            before = slice(4 * n + tip * LAGS, 4 * n + (tip + 1) * LAGS)
+            after = slice(2 * n + tip * LAGS, 2 * n + (tip + 1) * LAGS)
+            direct, from_lags, to_lags, over = one.matrices(n)
+            self.matrix[rows, rows], self.matrix[rows, before], self.matrix[rows, weights] = direct, from_lags, -np.eye(n)
+            self.matrix[after, rows], self.matrix[after, before] = to_lags, over
 
 
 class ForceModel:
@@ -68,20 +86,17 @@ class ForceModel:
             raise CalibrationError(f"a force stream of {rate_hz} samples a second")
         _check(calibration)
         self._calibration, self._rate_hz = calibration, rate_hz
-        self._period_us = 1e6 / rate_hz
+        self._per_us = rate_hz * 1e-6
         self._curved = bool(calibration.quadratic_per_n.any() or calibration.cubic_per_n2.any())
         own, other = 1.0 / (1.0 - calibration.cross_talk.prod()), calibration.cross_talk
         self._apart = own * np.array([[1.0, -other[0]], [-other[1], 1.0]])
         self._mass_axis = calibration.tip_mass_kg[:, None] * calibration.axis
-        self._filters = [
-            CreepFilter(calibration.creep_share[tip], calibration.creep_s[tip], 1.0 / rate_hz) for tip in range(2)
-        ]
-        self._split = self._filters[0].terms
-        self._lags: Array | None = None
-        """The lags of both tips' loads, one after the other; ``None`` before the first sample."""
-        self._slow = [0.0, 0.0]
+        self._creep = [_creep_of(calibration, tip, rate_hz) for tip in range(2)]
+        self._lags: Array = np.full(2 * LAGS, np.nan)
+        """Of the loads, psoas tip first; NaN before the first sample."""
         self._last_us: int | None = None
-        self._last_n = (0.0, 0.0)
+        self._last: Array = np.zeros((1, 2))
+        """The force of the latest batch."""
         self._pulled: Array = np.zeros((1, 3))
         """The specific force of the latest batch."""
         self._work: dict[int, _Work] = {}
@@ -129,8 +144,10 @@ class ForceModel:
         """
         weight = self._mass_axis @ specific_force
         measured = self._calibration.gain_n_per_count * (mean_counts - self._calibration.zero_counts)
+        if np.isnan(self._lags[0]):  # before the first sample
+            self._lags = np.repeat(weight, LAGS)
         for _ in range(2):  # what is taken off was no load, and left no creep: that changes the tare a little
-            tare = measured - self._expected(weight + self._creep())
+            tare = measured - self._expected(weight + self._creep_n())
             self._forget(tare - self._tare_n - self._zero_shift_n)
             self._tare_n, self._zero_shift_n = tare, np.zeros(2)
         self._tared = Tared(self._temperature_c, np.array(specific_force), self.lags_n)
@@ -161,12 +178,8 @@ class ForceModel:
         weight = np.zeros_like(crept)
         weight[:, 2:5] = self._mass_axis
         # Without creep the weight comes off at once, with creep it creeps first.
-        self._rows = np.concatenate([crept, weight]) if self._creeps else crept - weight
+        self._rows = np.concatenate([crept, weight])  # the weight creeps too, and comes off after
         self.uncertainty = ForceUncertainty(c, self._rate_hz, self._temperature_c, self._u_temperature_k, self._tared)
-
-    @property
-    def _creeps(self) -> bool:
-        return any(f.terms for f in self._filters)
 
     def _expected(self, crept: Array) -> Array:
         """(2,) newtons that the cells would measure, before tare and zero, under a ``crept`` load."""
@@ -178,39 +191,26 @@ class ForceModel:
             x = x - (x + x * x * (c.quadratic_per_n + c.cubic_per_n2 * x) - felt) / slope
         return np.asarray(x * (1.0 + c.gain_per_k * self._warmth) + c.zero_n_per_k * self._warmth)
 
-    def _creep(self) -> Array:
+    def _creep_n(self) -> Array:
         """(2,) newtons of creep in the reading."""
-        if self._lags is None:
-            return np.zeros(2)
-        parts = self._lags[: self._split], self._lags[self._split :]
-        return np.array([float(f.share @ lags) for f, lags in zip(self._filters, parts, strict=True)])
+        share = np.stack([creep.share for creep in self._creep])
+        return np.asarray((share * self.lags_n).sum(axis=1))
 
     def _forget(self, newtons: Array) -> None:
-        if self._lags is not None:
-            self._lags = self._lags - np.repeat(newtons, [f.terms for f in self._filters])
-        self._slow = [slow - float(n) for slow, n in zip(self._slow, newtons, strict=True)]
+        self._lags = self._lags - np.repeat(newtons, LAGS)
 
     # -- every batch ----------------------------------------------------------------------------------------------
 
     @property
     def lags_n(self) -> Array:
-        """(2, 4) how much of the load the terms of creep have followed so far, the slow one last; newtons."""
-        return spread_lags(self._lags, self._split, (self._slow[0], self._slow[1]))
-
-    @property
-    def memory(self) -> tuple[Array | None, int, tuple[float, float]]:
-        """What `spread_lags` takes, as of now; cheap, and later batches do not change it."""
-        return self._lags, self._split, (self._slow[0], self._slow[1])
+        """(2, 4) how much of the load each lag has followed so far, the slow one last; newtons. Later batches leave
+        it as it is."""
+        return self._lags.reshape(2, LAGS)
 
     @property
     def creep_left_n(self) -> float:
         """Newtons, standard uncertainty, by which creep may be wrong on either tip now."""
         return float(self.uncertainty.creep_n(self.lags_n).max())
-
-    @property
-    def last_n(self) -> tuple[float, float]:
-        """Force of the newest sample."""
-        return self._last_n
 
     def newtons(self, t_us: NDArray[np.int64], raw: Counts, specific_force: Array, gyro: Array | None = None) -> Array:
         """Consecutive samples, n > 0: ``t_us`` (n,), ``raw`` (n, 2) counts -> (n, 2) contact force, newtons.
@@ -218,116 +218,88 @@ class ForceModel:
         ``specific_force``: (n, 3) m/s2 and ``gyro``: (n, 3) rad/s, calibrated, at those times.
         """
         n = len(raw)
-        first_us, until_us = t_us.item(0), t_us.item(-1)
-        last_us = self._last_us if self._last_us is not None else first_us - round(self._period_us)
-        self._last_us = until_us
-        took = (until_us - last_us) / self._period_us
-        if self._creeps and not -0.5 < took - n < 0.5:
-            force = self._with_gaps(t_us, last_us, raw, specific_force)
-        else:
-            force = self._batch(raw, specific_force)
-        if not self._centred and gyro is not None:
-            flat = gyro.reshape(-1)
-            if flat.dot(flat) > STILL_RAD_S**2 * n:
+        last_us, until_us = self._last_us, t_us.item(-1)
+        work = self._work.get(n)
+        if last_us is None or work is None or not -0.5 < (until_us - last_us) * self._per_us - n < 0.5:
+            force = self._with_gaps(t_us, raw, specific_force)
+        else:  # what follows is `_piece`, once more: a call costs as much as a product
+            work.counts[...] = raw.T
+            work.accel[...] = specific_force.T
+            if self._curved:
+                np.multiply(work.counts, work.counts, work.squares)
+                np.multiply(work.squares, work.counts, work.cubes)
+            self._rows.dot(work.features, work.parts)
+            work.state[...] = self._lags
+            made = work.matrix.dot(work.vector)
+            self._lags = made[2 * n :]
+            force = made[: 2 * n].reshape(2, n).T
+        self._last_us, self._pulled = until_us, specific_force
+        if gyro is not None and not self._centred:
+            x, y, z = gyro[-1].tolist()
+            if x * x + y * y + z * z > _STILL_2 or n > CACHED:
                 force = force - self._swung(gyro)
             self._gyro = gyro
-        both = self._last_n = force.item(-2), force.item(-1)
-        slow = self._slow
-        if n > CACHED:
-            keep = math.exp(-1e-6 * self._period_us / SLOW_CREEP_S)
-            follow = ((1.0 - keep) * keep ** np.arange(n - 1, -1, -1.0)) @ force
-            self._slow = [keep**n * old + new for old, new in zip(slow, follow.tolist(), strict=True)]
-            return force
-        # For the uncertainty only: one step a batch will do, and the first terms of its exponential.
-        step = min(max(took, 0.0) * self._period_us * (1e-6 / SLOW_CREEP_S), 1.0)
-        slow[0] += step * (both[0] - slow[0])
-        slow[1] += step * (both[1] - slow[1])
+        self._last = force
         return force
 
-    def _batch(self, raw: Counts, specific_force: Array) -> Array:
+    def _piece(self, raw: Counts, specific_force: Array) -> Array:
+        """Consecutive samples without a gap."""
         n = len(raw)
-        self._pulled = specific_force
         work = self._work.get(n)
         if work is None:
-            work = self._prepared(n)
+            work = _Work(n, self._curved, self._creep if n <= CACHED else None)
+            if n <= CACHED:
+                self._work[n] = work
         work.counts[...] = raw.T
         work.accel[...] = specific_force.T
         if self._curved:
             np.multiply(work.counts, work.counts, work.squares)
             np.multiply(work.squares, work.counts, work.cubes)
-        if not self._creeps:
-            return self._rows.dot(work.features).T
-        if self._lags is None:
-            self._settle(self._rows.dot(work.features[:, 0]))
-        if work.matrix is None:
-            return self._long(self._rows.dot(work.features))
         self._rows.dot(work.features, work.parts)
-        work.state[...] = self._lags
-        made = work.matrix.dot(work.vector)
-        self._lags = made[2 * n :]
-        return made[: 2 * n].reshape(2, n).T
-
-    def _prepared(self, n: int) -> _Work:
-        work = _Work(n, self._curved)
-        if n <= CACHED:
-            self._work[n] = work
-            if self._creeps:
-                terms = [f.terms for f in self._filters]
-                work.vector = np.zeros(4 * n + sum(terms))
-                work.parts, work.state = work.vector[: 4 * n].reshape(4, n), work.vector[4 * n :]
-                work.matrix = np.zeros((2 * n + sum(terms), 4 * n + sum(terms)))
-                at = 0
-                for tip, creep in enumerate(self._filters):
-                    rows, state = slice(tip * n, tip * n + n), slice(at, at + creep.terms)
-                    out, into = slice(2 * n + state.start, 2 * n + state.stop), slice(4 * n + at, 4 * n + state.stop)
-                    work.matrix[rows, rows], work.matrix[rows, into], work.matrix[out, rows], work.matrix[out, into] = (
-                        creep.matrices(n)
-                    )
-                    work.matrix[rows, slice(2 * n + tip * n, 3 * n + tip * n)] = -np.eye(n)
-                    at += creep.terms
-        return work
-
-    def _long(self, parts: Array) -> Array:
-        """More samples than a kept matrix is made for."""
-        assert self._lags is not None
-        force = np.empty((2, parts.shape[1]))
-        self._filters[0].lags, self._filters[1].lags = self._lags[: self._split], self._lags[self._split :]
-        for tip, creep in enumerate(self._filters):
-            np.subtract(creep.remove(parts[tip]), parts[2 + tip], out=force[tip])
-        self._lags = np.concatenate([np.zeros(0) if f.lags is None else f.lags for f in self._filters])
+        if np.isnan(self._lags[0]):
+            self._settle(work.parts[:, 0])
+        if work.matrix.size:
+            work.state[...] = self._lags
+            made = work.matrix.dot(work.vector)
+            self._lags = made[2 * n :]
+            return np.asarray(made[: 2 * n].reshape(2, n).T)
+        force = np.empty((2, n))
+        for tip, creep in enumerate(self._creep):
+            creep.lags = self.lags_n[tip]
+            np.subtract(creep.remove(work.parts[tip]), work.parts[2 + tip], out=force[tip])
+        self._lags = np.concatenate([creep.lags for creep in self._creep])
         return force.T
 
     def _settle(self, parts: Array) -> None:
         """Before the first sample a cell has long borne the weight of its tip."""
         crept, weight = parts[:2], parts[2:]
         before = np.where(np.abs(crept - weight) < OLD_LOAD_N, crept, weight)
-        for tip, creep in enumerate(self._filters):
+        for tip, creep in enumerate(self._creep):
             creep.settle(float(before[tip]))
-        self._lags = np.concatenate([np.zeros(0) if f.lags is None else f.lags for f in self._filters])
+        self._lags = np.concatenate([creep.lags for creep in self._creep])
 
     def _wait(self, gap_s: float) -> None:
         """Samples are missing: the load counts as the last one meanwhile."""
-        assert self._lags is not None
-        weight = self._mass_axis @ self._pulled[-1]
-        parts = self._lags[: self._split], self._lags[self._split :]
-        for creep, lags, load, own in zip(self._filters, parts, self._last_n, weight.tolist(), strict=True):
-            creep.lags = lags
-            creep.wait(gap_s, load + own)
-        self._lags = np.concatenate([np.zeros(0) if f.lags is None else f.lags for f in self._filters])
+        load = self._last[-1] + self._mass_axis @ self._pulled[-1]
+        for tip, creep in enumerate(self._creep):
+            creep.lags = self.lags_n[tip]
+            creep.wait(gap_s, float(load[tip]))
+        self._lags = np.concatenate([creep.lags for creep in self._creep])
 
-    def _with_gaps(self, t_us: NDArray[np.int64], last_us: int, raw: Counts, specific_force: Array) -> Array:
+    def _with_gaps(self, t_us: NDArray[np.int64], raw: Counts, specific_force: Array) -> Array:
         """Piece by piece, with the time between the pieces gone by for the creep."""
-        since = np.diff(t_us.astype(np.float64), prepend=float(last_us))  # floats: hostile times do not overflow
-        gaps = np.flatnonzero(since > 1.5 * self._period_us)
+        times = t_us.astype(np.float64)  # differences of hostile times do not overflow
+        period_us = 1.0 / self._per_us
+        since = np.diff(times, prepend=times[0] - period_us if self._last_us is None else float(self._last_us))
+        gaps = np.flatnonzero(since > 1.5 * period_us).tolist()
         if len(gaps) > _MOST_GAPS:
-            gaps = gaps[:0]
-        edges = [0, *(int(g) for g in gaps if g), len(raw)]
+            gaps = []
         pieces: list[Array] = []
-        for begin, end in zip(edges, edges[1:], strict=False):
-            if self._lags is not None and begin in gaps:
-                self._wait((float(since[begin]) - self._period_us) * 1e-6)
-            pieces.append(self._batch(raw[begin:end], specific_force[begin:end]))
-            self._last_n = float(pieces[-1][-1, 0]), float(pieces[-1][-1, 1])
+        for begin, end in pairwise(sorted({0, *gaps, len(raw)})):
+            if begin in gaps:
+                self._wait((float(since[begin]) - period_us) * 1e-6)
+            pieces.append(self._piece(raw[begin:end], specific_force[begin:end]))
+            self._last, self._pulled = pieces[-1], specific_force[begin:end]
         return np.concatenate(pieces)
 
     def _swung(self, gyro: Array) -> Array:
@@ -340,12 +312,9 @@ class ForceModel:
         return np.asarray(pull + alpha @ self._lever.T)
 
 
-def spread_lags(lags: Array | None, split: int, slow: tuple[float, float]) -> Array:
-    """(2, 4) of the memory of a `ForceModel`: three terms of each tip and the slow one; NaN-free."""
-    spread = np.repeat(np.array(slow)[:, None], 4, axis=1)
-    if lags is not None:
-        spread[0, :split], spread[1, : len(lags) - split] = lags[:split], lags[split:]
-    return spread
+def _creep_of(calibration: ToolCalibration, tip: int, rate_hz: float) -> CreepFilter:
+    share, time_s = used_terms(calibration.creep_share[tip], calibration.creep_s[tip])
+    return CreepFilter(share, time_s, 1.0 / rate_hz, [SLOW_CREEP_S] * (LAGS - len(share)))
 
 
 def _check(c: ToolCalibration) -> None:
@@ -373,7 +342,7 @@ def _check(c: ToolCalibration) -> None:
         if not math.isfinite(c.temperature_c) or min(spans) < 0.2:
             refuse(f"the gain of the {name} tip vanishes with temperature")
         try:
-            CreepFilter(c.creep_share[tip], c.creep_s[tip], 1.0)
+            used_terms(c.creep_share[tip], c.creep_s[tip])
         except CalibrationError as error:
             refuse(f"{name} tip, {error}")
     if not abs(c.cross_talk).max() < 0.5:

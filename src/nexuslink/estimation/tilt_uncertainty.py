@@ -119,15 +119,17 @@ class BiasUncertainty:
         self._p = self._start_2 * np.eye(3)
         self._e = TYPICAL.gyro_bias**2 * np.eye(3)
         self._due_s = 0.0
+        self._turned: Vector = (0.0, 0.0, 0.0)
         self.level = self._upright = TYPICAL.gyro_bias
         self.covariance: tuple[float, ...] = (TYPICAL.gyro_bias**2,) * 3 + (0.0,) * 3
 
-    def step(self, seconds: float, up: Vector, resting: bool, seen: float) -> tuple[float, float]:
+    def step(self, seconds: float, turned: Vector, up: Vector, resting: bool, seen: float) -> tuple[float, float]:
         """Standard uncertainty of one level component and of the vertical one, rad/s; at most one update a second.
 
         ``seen``: so much of the level one has become a drift of the tilt by now, which is what the filter learns from.
         """
         self._due_s += seconds
+        self._turned = self._turned[0] + turned[0], self._turned[1] + turned[1], self._turned[2] + turned[2]
         if self._due_s >= _BIAS_STEP_S:
             vertical = np.array(up)
             see = np.eye(3) if resting else np.eye(3) - np.outer(vertical, vertical)
@@ -136,6 +138,10 @@ class BiasUncertainty:
             self._p += self._growth * self._due_s * np.eye(3)
             left = np.eye(3) - (1.0 if resting else min(1.0, seen / self.level)) * gain
             self._e = left @ self._e @ left.T + TYPICAL.gyro_walk**2 * self._due_s * np.eye(3)
+            if resting:  # what it takes for rest in a hand is not quite: that turn is taken for bias too
+                moved = gain @ np.array(self._turned) / self._due_s
+                self._e += np.outer(moved, moved)
+            self._turned = (0.0, 0.0, 0.0)
             upright_2 = float(vertical @ self._e @ vertical)
             self._upright = math.sqrt(upright_2)
             self.level = math.sqrt(max(float(np.trace(self._e)) - upright_2, 0.0) / 2.0)
@@ -190,7 +196,7 @@ class TiltUncertainty:
         x, y, z = turned
         keep = math.exp(-seconds / self._tau_s)
         self._x, self._y, self._z = self._x * keep + x, self._y * keep + y, self._z * keep + z
-        level, upright = self._bias.step(seconds, up, resting, self._dragged / self._tau_s)
+        level, upright = self._bias.step(seconds, turned, up, resting, self._dragged / self._tau_s)
         if self._age_s < self._tau_s:  # the low pass is the mean so far: it lags by half of the time
             self._dragged = 0.5 * level * self._age_s
         else:

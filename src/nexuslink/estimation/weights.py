@@ -38,6 +38,8 @@ GAIN_PRIOR: Final = 0.03
 """Relative, beside the record's own uncertainty: what years do to a cell [assumption]."""
 OUTLIER: Final = 4.0
 """A reading that lies so many of its standard uncertainties off what the others say is wrong."""
+TRIVIAL_N: Final = 0.05
+"""Unless it is off by no more than this: half of the least that a verdict claims."""
 K95: Final = 1.96
 MOST_STEPS: Final = 20
 UNDERSTATED: Final = 0.1
@@ -115,7 +117,7 @@ def fit_weights(
     if reason:
         return replace(fit, reason=reason)
     up_to_n, claim_n = _claim(fit)
-    u_zero_n, u_gain, u_curve_n = _as_recorded(problem.covariance(solution, with_creep=False), fit.covariance)
+    u_zero_n, u_gain, u_curve_n = _as_recorded(problem.covariance(solution, with_creep=False))
     calibration = _changed(calibration, tip, u_zero_n=u_zero_n, u_gain=u_gain, u_curve_n=u_curve_n)
     calibration = replace(calibration, gravity_m_s2=gravity.m_s2)
     calibration = _with_cross_talk(calibration, 1 - tip, plateaus, problem.contact_n, gravity)
@@ -264,12 +266,12 @@ def _u_of(covariance: Array, force_n: Array) -> Array:
     return np.asarray(np.sqrt(((effect @ covariance) * effect).sum(axis=-1)))
 
 
-def _as_recorded(covariance: Array, with_creep: Array) -> tuple[float, float, float]:
+def _as_recorded(covariance: Array) -> tuple[float, float, float]:
     """u_zero_n, u_gain and u_curve_n whose sum of squares stands for ``covariance`` from 0 to `SPAN_N`.
 
-    Creep under the weights is not in it: the record tells it apart, and it shall not count twice. The zero's own is
-    kept as it is; the others follow what remains once the zero is taken off, as a tare does. They are raised together
-    where somewhere in the range they would understate it all, ``with_creep``, by more than `UNDERSTATED`.
+    ``covariance`` is without creep under the weights: the record tells that apart, and it shall not count twice. The
+    zero's own is kept as it is; the others follow what remains once the zero is taken off, as a tare does. They are
+    raised together where somewhere in the range they would understate that by more than `UNDERSTATED`.
     """
     force = np.linspace(2.0, SPAN_N, 109)
     zero2 = float(covariance[0, 0])
@@ -285,8 +287,7 @@ def _as_recorded(covariance: Array, with_creep: Array) -> tuple[float, float, fl
         if (size >= 0).all() and off < least:
             best, least = np.zeros(2), off
             best[used] = size
-    least2 = ((1.0 - UNDERSTATED) * _u_of(with_creep, force)) ** 2 - zero2
-    best *= max(1.0, float((least2 / (parts @ best)).max()))
+    best *= max(1.0, float(((1.0 - UNDERSTATED) ** 2 * wanted2 / (parts @ best)).max()))
     return math.sqrt(zero2), math.sqrt(best[0]), math.sqrt(best[1])
 
 
@@ -304,6 +305,8 @@ def _doubt_of_fit(fit: WeightFit, plateaus: Plateaus, calibration: ToolCalibrati
     freedom = solution.rows - 2
     if ratio.max() <= OUTLIER and solution.misfit <= chi_square_limit(freedom, 3.1):
         return ""
+    if np.abs(fit.leave_one_out_n).max() <= TRIVIAL_N:
+        return ""  # the misfit has widened the covariance
     worst = int(ratio.argmax())
     off = abs(float(fit.leave_one_out_n[worst]))
     if plateaus.mass[worst] == 0:

@@ -11,6 +11,7 @@ Plain floats, a few operations a batch. It must never know counts, angles or a c
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 NEAR_N: Final = 0.2
@@ -30,8 +31,9 @@ MOST_N: Final = 0.5
 class ZeroTracker:
     """One tool since its latest tare."""
 
-    def __init__(self, noise_n: float) -> None:
-        """``noise_n``: RMS of one sample."""
+    def __init__(self, noise_n: float, settled: Callable[[], bool]) -> None:
+        """``noise_n``: RMS of one sample. ``settled``: asked before the zero is moved, whether creep is over."""
+        self._settled = settled
         self._limit_2 = (QUIET * noise_n) ** 2
         self.shifts = 0
         """How often the zero was moved."""
@@ -75,7 +77,7 @@ class ZeroTracker:
         most = MOST_N_PER_MINUTE * WINDOW_S / 60.0
         shift = [math.copysign(min(SHARE * abs(m), most), m) for m in means]
         total = [a + b for a, b in zip(self._total, shift, strict=True)]
-        if max(abs(t) for t in total) > MOST_N:
+        if max(abs(t) for t in total) > MOST_N or not self._settled():
             return None
         self._total = total
         self.shifts += 1
