@@ -51,7 +51,7 @@ def recording(
     accel = np.gradient(np.gradient(place, 1 / rate_hz, axis=0), 1 / rate_hz, axis=0)
     accel[:, 2] += STANDARD_GRAVITY_M_S2
     felt = _rotate_back(attitude, accel)
-    swing = 5e-3 * np.sqrt(np.convolve((felt - felt.mean(axis=0)) .var(axis=1) * 3, np.ones(25) / 25, "same"))
+    swing = 5e-3 * np.sqrt(np.convolve((felt - felt.mean(axis=0)).var(axis=1) * 3, np.ones(25) / 25, "same"))
     white = noise * np.sqrt(rate_hz)
     rate_noise = np.hypot(np.radians(0.03), 5e-4 * np.linalg.norm(rate, axis=1))[:, None]
     accel_noise = np.hypot(0.05, swing)[:, None] * np.where(moving > 0, 1.0, 0.1)

@@ -26,7 +26,7 @@ def rms_deg(quaternions, truth, after=500):
 
 
 def test_without_calibration_it_is_the_published_filter(moved):
-    _, measured, truth = moved
+    _, measured, _ = moved
     quaternions = track_attitude(*measured)
     expected = VQF(1 / RATE_HZ).updateBatch(measured.gyro_rad_s, measured.accel_m_s2)["quat6D"]
     assert np.array_equal(quaternions, expected)

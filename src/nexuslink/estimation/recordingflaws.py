@@ -6,7 +6,7 @@ Each flaw is a sentence that says what is wrong and what to do. It must never kn
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,11 @@ MISSING_SHARE: Final = 0.01
 MISSING_S: Final = 0.1
 """Fewer missing samples than this share, and no gap longer than this: bridged by straight lines."""
 REST_WINDOW_S: Final = 0.5
+REST_RATE_HZ: Final = 100.0
 REST_RATE_RAD_S: Final = np.radians(0.5)
 REST_ACCEL_M_S2: Final = 0.15
-"""At rest each axis scatters by less than this within a window: a hand, and most cars, do more [assumption]."""
+"""At rest each axis, averaged down to about `REST_RATE_HZ`, scatters by less than this within a window: a hand does
+more [assumption]."""
 REST_DRIFT_RAD_S: Final = np.radians(0.3)
 """Windows whose mean differs by more from the rest of the rests turn steadily: they are not rests."""
 SHORTEST_REST_S: Final = 2.0
@@ -41,22 +43,36 @@ _AXES: Final = "xyz"
 _SENSORS: Final = ("gyroscope", "accelerometer")
 
 
-def without_gaps(recording: ImuRecording) -> ImuRecording:
-    """Rows that were not measured replaced by a straight line between their neighbours."""
-    at = np.arange(len(recording.gyro_rad_s))
-    gyro, accel = (
-        values if good.all() else np.stack([np.interp(at, at[good], column[good]) for column in values.T], axis=1)
-        for values, good in zip(recording[:2], measured_rows(*recording[:2]), strict=True)
-    )
-    return ImuRecording(gyro, accel, recording.rate_hz)
+class Examined(NamedTuple):
+    """A recording as it can be used, if it has no flaw."""
+
+    flaw: str
+    recording: ImuRecording
+    """Missing rows replaced by a straight line between their neighbours."""
+    rest: Mask
+    """(n,): where the tool stands still."""
+
+
+def examined(recording: ImuRecording) -> Examined:
+    """With its first flaw, if any. Arrays have the right shape; what they hold may be anything."""
+    for check in _BEFORE:
+        flaw = check(recording)
+        if flaw:
+            return Examined(flaw, recording, np.zeros(len(recording.gyro_rad_s), dtype=np.bool_))
+    whole = _without_gaps(recording)
+    rest = at_rest(whole)
+    return Examined(next(filter(None, (check(whole, rest) for check in _AFTER)), ""), whole, rest)
 
 
 def at_rest(recording: ImuRecording) -> Mask:
     """(n,): where the tool stands still for at least three windows. The recording has no gaps."""
-    size = max(2, round(REST_WINDOW_S * recording.rate_hz))
+    together = max(1, int(recording.rate_hz / REST_RATE_HZ))
+    blocks = max(2, round(REST_WINDOW_S * recording.rate_hz / together))
+    size = blocks * together
     count = len(recording.gyro_rad_s) // size
-    gyro = recording.gyro_rad_s[: count * size].reshape(count, size, 3)
-    accel = recording.accel_m_s2[: count * size].reshape(count, size, 3)
+    gyro, accel = (
+        values[: count * size].reshape(count, blocks, together, 3).mean(axis=2) for values in recording[:2]
+    )  # fmt: skip
     still = (gyro.std(axis=1).max(axis=1) < REST_RATE_RAD_S) & (accel.std(axis=1).max(axis=1) < REST_ACCEL_M_S2)
     if still.any():
         mean = gyro.mean(axis=1)
@@ -67,13 +83,13 @@ def at_rest(recording: ImuRecording) -> Mask:
     return mask
 
 
-def flaw(recording: ImuRecording) -> str:
-    """The first flaw, or nothing. Arrays have the right shape; what they hold may be anything."""
-    for check in _CHECKS:
-        found = check(recording)
-        if found:
-            return found
-    return ""
+def _without_gaps(recording: ImuRecording) -> ImuRecording:
+    at = np.arange(len(recording.gyro_rad_s))
+    gyro, accel = (
+        values if good.all() else np.stack([np.interp(at, at[good], column[good]) for column in values.T], axis=1)
+        for values, good in zip(recording[:2], measured_rows(*recording[:2]), strict=True)
+    )
+    return ImuRecording(gyro, accel, recording.rate_hz)
 
 
 def _wrong_rate(recording: ImuRecording) -> str:
@@ -100,9 +116,23 @@ def _missing(recording: ImuRecording) -> str:
     return ""
 
 
-def _stuck(recording: ImuRecording) -> str:
-    gyro = without_gaps(recording).gyro_rad_s
-    moving = np.abs(gyro).max(axis=1) > TURNING_RAD_S
+def _clipped(recording: ImuRecording, rest: Mask) -> str:
+    """Many samples at the highest or lowest value of an axis, or some in a row, and not of a tool at rest."""
+    for name, values, least in zip(_SENSORS, recording[:2], (TURNING_RAD_S, STANDARD_GRAVITY_M_S2 / 2), strict=True):
+        for axis in range(3):
+            column = values[:, axis]
+            high, low = float(column.max()), float(column.min())
+            cut = ((column == high) | (column == low)) & ~rest & (np.abs(column) > least)
+            if high > low and (cut.sum() >= CLIPPED_SAMPLES or _longest(cut) >= CLIPPED_IN_A_ROW):
+                return (
+                    f"the {name}'s {_AXES[axis]} axis is cut off at the end of its range, {int(cut.sum())} times: "
+                    "choose a wider range or move more gently, and record it again"
+                )
+    return ""
+
+
+def _stuck(recording: ImuRecording, rest: Mask) -> str:
+    moving = np.abs(recording.gyro_rad_s).max(axis=1) > TURNING_RAD_S
     for name, values in zip(_SENSORS, recording[:2], strict=True):
         for axis in range(3):
             same = np.append(False, values[1:, axis] == values[:-1, axis])
@@ -111,25 +141,8 @@ def _stuck(recording: ImuRecording) -> str:
     return ""
 
 
-def _clipped(recording: ImuRecording) -> str:
-    """Many samples at the highest or lowest value of an axis, or some in a row, and not of a tool at rest."""
-    whole = without_gaps(recording)
-    moving = ~at_rest(whole)
-    for name, values, least in zip(_SENSORS, whole[:2], (TURNING_RAD_S, STANDARD_GRAVITY_M_S2 / 2), strict=True):
-        for axis in range(3):
-            column = values[:, axis]
-            at_end = (column == column.max()) | (column == column.min())
-            cut = at_end & moving & (np.abs(column) > least)
-            if cut.sum() >= CLIPPED_SAMPLES or _longest(cut) >= CLIPPED_IN_A_ROW:
-                return (
-                    f"the {name}'s {_AXES[axis]} axis is cut off at the end of its range, {int(cut.sum())} times: "
-                    "choose a wider range or move more gently, and record it again"
-                )
-    return ""
-
-
-def _never_at_rest(recording: ImuRecording) -> str:
-    seconds = float(at_rest(without_gaps(recording)).sum()) / recording.rate_hz
+def _never_at_rest(recording: ImuRecording, rest: Mask) -> str:
+    seconds = float(rest.sum()) / recording.rate_hz
     if seconds >= SHORTEST_REST_S:
         return ""
     return (
@@ -137,17 +150,15 @@ def _never_at_rest(recording: ImuRecording) -> str:
     )
 
 
-def _no_gravity(recording: ImuRecording) -> str:
-    whole = without_gaps(recording)
-    felt = float(np.median(np.linalg.norm(whole.accel_m_s2[at_rest(whole)], axis=1)))
+def _no_gravity(recording: ImuRecording, rest: Mask) -> str:
+    felt = float(np.median(np.linalg.norm(recording.accel_m_s2[rest], axis=1)))
     if abs(felt / STANDARD_GRAVITY_M_S2 - 1) <= GRAVITY_SHARE:
         return ""
     return f"at rest the accelerometer shows {felt:.2f} m/s2: check its unit and range, or have the tool checked"
 
 
-_CHECKS: Final[tuple[Callable[[ImuRecording], str], ...]] = (
-    _wrong_rate, _too_short, _missing, _stuck, _clipped, _never_at_rest, _no_gravity,
-)  # fmt: skip
+_BEFORE: Final[tuple[Callable[[ImuRecording], str], ...]] = (_wrong_rate, _too_short, _missing)
+_AFTER: Final[tuple[Callable[[ImuRecording, Mask], str], ...]] = (_clipped, _stuck, _never_at_rest, _no_gravity)
 
 
 def _longest(mask: Mask) -> int:

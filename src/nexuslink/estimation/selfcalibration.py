@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nexuslink.estimation.batchfit import MatrixInformation, matrix_information
 from nexuslink.estimation.calibration import ImuCalibration, TriaxialCalibration
 from nexuslink.estimation.errors import CalibrationError
-from nexuslink.estimation.recordingflaws import at_rest, flaw, without_gaps
+from nexuslink.estimation.recordingflaws import Examined, at_rest, examined
 from nexuslink.estimation.tracking import ImuRecording, checked
 
 Array = NDArray[np.float64]
@@ -51,24 +51,24 @@ def self_calibrate_imu(recordings: Sequence[ImuRecording | tuple[object, object,
     the standard deviation of its worst element. Bias and accelerometer stay as they are: the filter follows the bias,
     and correcting the accelerometer from movement gains nothing.
 
+    The matrix takes the gyroscope into the frame of the accelerometer as it is in the recordings. Where that has been
+    calibrated in poses, apply its calibration to the recordings first, and use both together.
+
     Numbers that make no sense are a ``reason``; an array of the wrong shape raises `CalibrationError`.
     """
     given = [_recording(number, recording) for number, recording in enumerate(recordings, start=1)]
     if not given:
         return _refused("there is no recording: record two minutes of turning the tool in all directions")
-    for number, recording in enumerate(given, start=1):
-        found = flaw(recording)
-        if found:
-            return _refused(f"recording {number}: {found}")
-    whole = [without_gaps(recording) for recording in given]
-    found = _another_sensor(whole)
-    if found:
-        return _refused(found)
-    known = [_known(recording) for recording in whole]
-    found = _contradiction(known)
-    if found:
-        return _refused(found)
-    return _judged(_sum(known))
+    seen = [examined(recording) for recording in given]
+    for number, one in enumerate(seen, start=1):
+        if one.flaw:
+            return _refused(f"recording {number}: {one.flaw}")
+    reason = _another_sensor(seen)
+    if reason:
+        return _refused(reason)
+    known = [_known(one.recording) for one in seen]
+    reason = _contradiction(known)
+    return _refused(reason) if reason else _judged(_sum(known))
 
 
 def _recording(number: int, recording: ImuRecording | tuple[object, object, float]) -> ImuRecording:
@@ -86,8 +86,8 @@ def _refused(reason: str, quality: float = math.nan) -> ImuCalibration:
     return ImuCalibration(accepted=False, quality=quality, reason=reason)
 
 
-def _another_sensor(recordings: list[ImuRecording]) -> str:
-    biases = [recording.gyro_rad_s[at_rest(recording)].mean(axis=0) for recording in recordings]
+def _another_sensor(seen: list[Examined]) -> str:
+    biases = [one.recording.gyro_rad_s[one.rest].mean(axis=0) for one in seen]
     for second in range(len(biases)):
         for first in range(second):
             apart = float(np.linalg.norm(biases[second] - biases[first]))
