@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import nexuslink
-from nexuslink.calibration.archive import Archive, Kind
+from nexuslink.calibration.archive import Archive, Event, Kind
+from nexuslink.calibration.errors import ArchiveError
 from nexuslink.calibration.picture import Picture, Stage
 from nexuslink.calibration.procedure import Procedure, Setting
 from nexuslink.calibration.procedure_gyro import GyroProcedure
@@ -177,5 +178,31 @@ def test_a_tool_without_the_streams_is_said() -> None:
             assert fewer is not None
             with pytest.raises(SessionError, match="does not stream force of two tips and an IMU"):
                 _setting(fewer, nexus.calibration, setting_for(nexus).gravity)
+
+    run(work())
+
+
+class Full(Archive):
+    """A disk on which there was room in the beginning."""
+
+    def keep(self, event: Event) -> Event:
+        """Not any more."""
+        (self.folder / "file").write_text("")
+        self.folder = self.folder / "file"
+        return super().keep(event)
+
+
+def test_a_disk_that_fills_up_meanwhile_loses_nothing(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with nexuslink.connect("sim:?speed=max&script=unloaded&seed=2", None) as nexus:
+            outcome = await Calibrating(nexus, ZeroProcedure(setting_for(nexus)), Full(tmp_path)).run()
+            assert outcome.accepted and outcome.record is not None
+            assert "cannot be kept there" in outcome.unkept
+            assert outcome.event.path is None and outcome.event.observations["readings"]
+        async with nexuslink.connect("sim:?speed=max&script=unloaded&seed=2", None) as nexus:
+            procedure = ZeroProcedure(setting_for(nexus))
+            with pytest.raises(ArchiveError, match="cannot be kept there"):
+                await Calibrating(nexus, procedure, Archive(tmp_path / "file")).run()
+            assert not procedure.readings, "said before anything was measured"
 
     run(work())

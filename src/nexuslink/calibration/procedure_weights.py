@@ -321,7 +321,9 @@ def check_masses(masses_kg: Sequence[float]) -> tuple[float, ...]:
         raise ProcedureError(f"{len(masses)} weights: name 1 to {MASSES_MOST}")
     for mass in masses:
         if not LIGHTEST_KG <= mass <= HEAVIEST_KG:
-            raise ProcedureError(f"a weight of {mass:g} kg: it must be {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg")
+            raise ProcedureError(
+                f"a weight of {mass:g} kg: it must be {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg; is the unit right?"
+            )
     if len(set(masses)) < len(masses):
         raise ProcedureError("a weight stands there twice: the same load is only recognised once")
     return masses

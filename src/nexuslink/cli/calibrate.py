@@ -17,21 +17,24 @@ from typing import Final, TextIO
 
 from nexuslink.calibration.archive import plain
 from nexuslink.calibration.document import to_document
+from nexuslink.calibration.errors import WriteError
 from nexuslink.calibration.picture import Picture, Stage
 from nexuslink.calibration.procedure import Procedure, Setting
 from nexuslink.calibration.procedure_gyro import GyroProcedure
 from nexuslink.calibration.procedure_poses import PoseProcedure
 from nexuslink.calibration.procedure_weights import KG_PER, CheckProcedure, WeightProcedure
 from nexuslink.calibration.procedure_zero import ZeroProcedure
-from nexuslink.calibration.writing import Written
+from nexuslink.calibration.writing import Written, unlock
 from nexuslink.cli.calibrate_record import SESSION, archive_at, code_of, save, say_written, write, written_json
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.output import print_json, say
+from nexuslink.device.errors import DeviceError
 from nexuslink.device.nexus import connect
 from nexuslink.estimation.calibration import TIP_NAMES
 from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity, local_gravity
 from nexuslink.live.calibrating import Calibrating, Outcome, Recorded, conclude, recorded, setting_for
+from nexuslink.transport.errors import TransportError
 
 BAR: Final = 10
 Make = Callable[[Setting], Procedure]
@@ -79,7 +82,7 @@ def gyro(args: argparse.Namespace) -> int:
     procedure.finish()
     procedure.conclude()
     outcome = conclude(procedure, sessions[-1].record, archive_at(args.archive), "")
-    return _report(args, outcome, None)
+    return _report(args, outcome, _save(args, outcome), None)
 
 
 def _turning(setting: Setting, sessions: list[Recorded]) -> GyroProcedure:
@@ -122,6 +125,8 @@ async def _run(
                 raise UsageError(f"{url} is {nexus.info.serial_number}, the sessions are of "
                                  f"{session.record.serial_number}; take sessions of this tool")  # fmt: skip
         procedure = make(setting_for(nexus, gravity))
+        if code is not None:
+            await unlock(nexus, code)  # a wrong one is said before the weights are lifted
         line = None if args.json else ProgressLine(sys.stdout)
         calibrating = Calibrating(
             nexus, procedure, archive_at(args.archive), line.show if line else None, args.patience
@@ -134,25 +139,32 @@ async def _run(
             outcome = calibrating.outcome
         if line is not None:
             line.end()
+        saved = _save(args, outcome)
         written = None
         if code is not None and outcome.record is not None:
             observations = plain(outcome.event.observations)
             reason = outcome.event.reason
-            written = await write(nexus, outcome.record, code, args.archive, reason, observations)
-    return _report(args, outcome, written)
+            try:
+                written = await write(nexus, outcome.record, code, args.archive, reason, observations)
+            except (WriteError, DeviceError, TransportError) as error:
+                raise WriteError(f"{error}. The new record is kept in {outcome.event.path or saved}") from None
+    return _report(args, outcome, saved, written)
 
 
-def _report(args: argparse.Namespace, outcome: Outcome, written: Written | None) -> int:
-    """Say how it went; exit status 0 if it was accepted."""
+def _save(args: argparse.Namespace, outcome: Outcome) -> Path | None:
     out = getattr(args, "out", None)
-    saved = save(outcome.record, out) if out is not None and outcome.record is not None else None
+    return save(outcome.record, out) if out is not None and outcome.record is not None else None
+
+
+def _report(args: argparse.Namespace, outcome: Outcome, saved: Path | None, written: Written | None) -> int:
+    """Say how it went; exit status 0 if it was accepted."""
     status = 0 if outcome.accepted else 1
     picture = outcome.picture
     if args.json:
         print_json({
             "accepted": outcome.accepted, "verdict": picture.verdict, "reason": outcome.reason,
             "ended": outcome.ended, "points": [asdict(point) for point in picture.points], "unit": picture.unit,
-            "kept": outcome.event.path, "file": saved, "written": written_json(written),
+            "kept": outcome.event.path, "unkept": outcome.unkept, "file": saved, "written": written_json(written),
             "record": None if outcome.record is None else to_document(outcome.record),
             "simulated": picture.simulated,
         })  # fmt: skip
@@ -165,7 +177,7 @@ def _report(args: argparse.Namespace, outcome: Outcome, written: Written | None)
         parts += [f"u {point.u:.3f}"] if math.isfinite(point.u) else []
         say("  ".join(parts))
     say(f"accepted: {picture.verdict}" if outcome.accepted else f"NOT accepted: {outcome.reason}")
-    say(f"kept in {outcome.event.path}")
+    say(f"NOT kept: {outcome.unkept}" if outcome.unkept else f"kept in {outcome.event.path}")
     if saved is not None:
         say(f"written to {saved}")
     if outcome.record is not None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from nexuslink.calibration.archive import Archive, Event, Kind
 from nexuslink.calibration.convert import tool_calibration
-from nexuslink.calibration.errors import ProcedureError
+from nexuslink.calibration.errors import ArchiveError, ProcedureError
 from nexuslink.calibration.picture import Picture
 from nexuslink.calibration.procedure import Procedure, Setting
 from nexuslink.calibration.procedure_gyro import imu_recording
@@ -41,9 +41,10 @@ PATIENCE_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended. ``event``: what the archive keeps of it. ``record``: what may be written; None where there is none.
+    """How it ended. ``record``: what may be written; None where there is none.
 
-    ``ended``: why it ended before everything was captured; empty where it did not.
+    ``ended``: why it ended before everything was captured; empty where it did not. ``event``: what the archive keeps
+    of it. ``unkept``: why it could not be kept, with all of it still in ``event``; empty where it was.
     """
 
     picture: Picture
@@ -52,6 +53,7 @@ class Outcome:
     ended: str
     record: CalibrationRecord | None
     event: Event
+    unkept: str = ""
 
 
 def setting_for(nexus: Nexus, gravity: Gravity = UNKNOWN_PLACE) -> Setting:
@@ -105,8 +107,9 @@ class Calibrating:
     async def run(self) -> Outcome:
         """Stream until everything is captured, or until it ends for another reason; then conclude and keep.
 
-        Cancelled, it keeps what it has before it lets go.
+        Cancelled, it keeps what it has before it lets go. Raises `ArchiveError` before anything is measured.
         """
+        await asyncio.to_thread(self._archive.prepare, self._nexus.info.serial_number)
         try:
             await self._stream()
         finally:
@@ -177,7 +180,7 @@ class Calibrating:
 
 
 def conclude(procedure: Procedure, before: CalibrationRecord, archive: Archive, ended: str) -> Outcome:
-    """Keep what a procedure has, and the record that came out if it was accepted. Raises `ArchiveError`."""
+    """Keep what a procedure has, and the record that came out if it was accepted."""
     made = None
     if procedure.calibration is not None:
         made = procedure.record(before, int(datetime.now(UTC).timestamp()))
@@ -188,10 +191,13 @@ def conclude(procedure: Procedure, before: CalibrationRecord, archive: Archive, 
         {"calibration_id_before": before.calibration_id, "simulated": procedure.setting.simulated}
         | procedure.observations(),
     )  # fmt: skip
-    return Outcome(
-        procedure.picture, bool(procedure.accepted) and not ended, ended or procedure.reason, ended, made,
-        archive.keep(event),
-    )  # fmt: skip
+    unkept = ""
+    try:
+        event = archive.keep(event)
+    except ArchiveError as error:  # what was measured is not thrown away for that
+        unkept = str(error)
+    accepted = bool(procedure.accepted) and not ended
+    return Outcome(procedure.picture, accepted, ended or procedure.reason, ended, made, event, unkept)
 
 
 def _joined(batches: list[Batch], stream: int) -> tuple[np.ndarray, np.ndarray] | None:
