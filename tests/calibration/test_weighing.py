@@ -69,6 +69,25 @@ def test_five_weights_without_a_key(tip: int, between: bool) -> None:
     assert "residual_n" in json.dumps(plain(procedure.observations()), allow_nan=False)
 
 
+@pytest.mark.parametrize("up", [(0.0, 0.0, -1.0), (0.5, 0.2, 0.8), (-0.3, 0.4, -0.8)])
+def test_hung_or_placed_at_any_angle(up: tuple[float, float, float]) -> None:
+    """A weight that hangs from a tip that points down pulls: its force is below zero."""
+    someone = weighing(seed=6, masses=(1.0, 4.0, 9.0))
+    someone.up = np.array(up) / np.linalg.norm(up)
+    someone.wait(3.0)
+    for kg in (1.0, 4.0, 9.0):
+        someone.put(kg)
+        someone.put(0.0)
+    procedure = someone.procedure
+    assert procedure.complete
+    procedure.conclude()
+    assert procedure.accepted, procedure.reason
+    along = 9.80665 * someone.up[2]
+    assert [point.expected / along for point in procedure.points if point.name != "zero"] == [
+        pytest.approx(kg, abs=0.05) for kg in (1.0, 4.0, 9.0)
+    ]  # fmt: skip
+
+
 def test_every_sentence_is_short() -> None:
     someone = weighing()
     done(someone).conclude()

@@ -131,7 +131,7 @@ def test_a_new_zero_is_written_only_with_both_words(
     out = str(tmp_path / "zero.json")
     status, said = ran_json(["calibrate", "zero", FAST + "unloaded", "--out", out], capsys)
     assert status == 0 and said["written"] is None and said["file"] == out
-    assert said["record"]["reference"] == "unloaded, 1 pose"
+    assert said["record"]["reference"] == "simulated bench", "a zero does not make the force new"
     for half in (["--write"], ["--code", CODE]):
         line = refused(["calibrate", "zero", FAST + "unloaded", *half], capsys)
         assert "without both --write and --code" in line

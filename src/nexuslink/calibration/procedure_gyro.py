@@ -133,14 +133,6 @@ class GyroProcedure(Procedure):
         """None: there is only one long recording."""
         return ()
 
-    @property
-    def reference(self) -> str:
-        """Its own movement."""
-        seconds = sum(len(one.gyro_rad_s) / one.rate_hz for one in self.recordings)
-        now = self.recording()
-        seconds += 0.0 if now is None else len(now.gyro_rad_s) / now.rate_hz
-        return f"turned by hand for {seconds:.0f} s"
-
     def observations(self) -> dict[str, Any]:
         """How long, and what came out."""
         made = self.result

@@ -113,11 +113,6 @@ class PoseProcedure(Procedure):
             made.append(CapturedPoint(SHORT[face][0], felt, gravity, residual, math.nan))
         return tuple(made)
 
-    @property
-    def reference(self) -> str:
-        """Gravity."""
-        return f"six poses, {self.setting.gravity.m_s2:.4f} m/s2"
-
     def observations(self) -> dict[str, Any]:
         """Mean of each side."""
         fit = self.result

@@ -103,11 +103,6 @@ class ZeroProcedure(Procedure):
                 made.append(CapturedPoint(f"{name}, pose {at + 1}", float(off[tip]), math.nan, residual, math.nan))
         return tuple(made)
 
-    @property
-    def reference(self) -> str:
-        """Nothing."""
-        return f"unloaded, {len(self.readings)} pose{'' if len(self.readings) == 1 else 's'}"
-
     def observations(self) -> dict[str, Any]:
         """Readings and shifts."""
         fit = self.result
