@@ -90,7 +90,7 @@ def test_hung_or_placed_at_any_angle(up: tuple[float, float, float]) -> None:
 
 def test_every_sentence_is_short() -> None:
     someone = weighing()
-    done(someone).conclude()
+    done(someone, between=False).conclude()
     assert someone.sentences[0] == "Leave both tips free and still."
     assert "Put 0.5 kg on the psoas tip." in someone.sentences
     assert "Take it off, leave the tip free." in someone.sentences
@@ -201,9 +201,8 @@ def test_finished_too_early_it_is_refused_with_a_reason() -> None:
 def test_a_weight_that_is_not_what_it_says_is_refused() -> None:
     someone = weighing()
     someone.wait(3.0)
-    for kg in (0.5, 1.5, 3.2, 6.0, 11.0):  # the third has 0.2 kg more
-        someone.put(kg)
-        someone.put(0.0)
+    for kg in (0.5, 1.5, 3.2, 6.0, 11.0, 0.0):  # the third has 0.2 kg more
+        someone.put(kg, seconds=3.0)
     procedure = someone.procedure
     assert procedure.complete
     procedure.conclude()
@@ -234,9 +233,9 @@ def test_hostile_channels_are_refused_or_never_taken() -> None:
         return counts[:, ::-1], raw
 
     for spoil in (stuck, saturated, swapped):
-        someone = weighing()
+        someone = weighing(masses=(3.0, 9.0))
         someone.spoil = spoil
-        procedure = done(someone)
+        procedure = done(someone, masses=(3.0, 9.0), between=False)
         procedure.finish()
         procedure.conclude()
         assert procedure.accepted is False and procedure.reason, spoil.__name__

@@ -36,8 +36,7 @@ STUCK_S: Final = 0.5
 """So long the same value, while the other axes move, no working sensor shows."""
 TURNING_RAD_S: Final = np.radians(5.0)
 CLIPPED_SAMPLES: Final = 5
-CLIPPED_IN_A_ROW: Final = 3
-"""At the ends of what an axis shows, one sample at each end is what movement gives, three in all by chance."""
+"""As many at the ends of what an axis shows; movement gives one at each end, and three or four by chance."""
 
 _AXES: Final = "xyz"
 _SENSORS: Final = ("gyroscope", "accelerometer")
@@ -117,17 +116,20 @@ def _missing(recording: ImuRecording) -> str:
 
 
 def _clipped(recording: ImuRecording, rest: Mask) -> str:
-    """Many samples at the highest or lowest value of an axis, or some in a row, and not of a tool at rest."""
+    """Samples at an end of an axis, or at the same end of several axes, other than at rest."""
     for name, values, least in zip(_SENSORS, recording[:2], (TURNING_RAD_S, STANDARD_GRAVITY_M_S2 / 2), strict=True):
-        for axis in range(3):
-            column = values[:, axis]
-            high, low = float(column.max()), float(column.min())
-            cut = ((column == high) | (column == low)) & ~rest & (np.abs(column) > least)
-            if high > low and (cut.sum() >= CLIPPED_SAMPLES or _longest(cut) >= CLIPPED_IN_A_ROW):
-                return (
-                    f"the {name}'s {_AXES[axis]} axis is cut off at the end of its range, {int(cut.sum())} times: "
-                    "choose a wider range or move more gently, and record it again"
-                )
+        size = np.abs(values)
+        high, low = values.max(axis=0), values.min(axis=0)
+        counted = ~rest[:, None] & (size > least) & (high > low)
+        at_end = counted & ((values == high) | (values == low))
+        at_most = counted & (size == size.max())
+        times = np.maximum(at_end.sum(axis=0), np.where(at_most.any(axis=0), at_most.sum(), 0))
+        axis = int(times.argmax())
+        if times[axis] >= CLIPPED_SAMPLES:
+            return (
+                f"the {name}'s {_AXES[axis]} axis is cut off at the end of its range, {times[axis]} times: "
+                "choose a wider range or move more gently, and record it again"
+            )
     return ""
 
 
