@@ -74,7 +74,11 @@ class _Work:
             before = slice(4 * n + tip * LAGS, 4 * n + (tip + 1) * LAGS)
             after = slice(2 * n + tip * LAGS, 2 * n + (tip + 1) * LAGS)
             direct, from_lags, to_lags, over = one.matrices(n)
-            self.matrix[rows, rows], self.matrix[rows, before], self.matrix[rows, weights] = direct, from_lags, -np.eye(n)
+            self.matrix[rows, rows], self.matrix[rows, before], self.matrix[rows, weights] = (
+                direct,
+                from_lags,
+                -np.eye(n),
+            )
             self.matrix[after, rows], self.matrix[after, before] = to_lags, over
 
 
