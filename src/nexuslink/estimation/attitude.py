@@ -45,8 +45,9 @@ _LARGEST_U_DEG: Final = 180.0 / math.sqrt(3.0)
 """Standard uncertainty of a direction of which nothing is known."""
 BLIND_RAD_S: Final = math.radians(0.5)
 """What the filter may drift while its accelerometer is clipped [assumption: zero rate of an uncalibrated gyroscope]."""
-_AT_LIMIT: Final = 1.0 - 1e-4
-"""A count this close to the range is at the range: it need not be a whole number of counts."""
+_UPRIGHT: Final = 1e-6
+_AT_LIMIT: Final = 1.0 - 1e-3
+"""A count this close to the range is at the range: data sheets round (4 g at 0.122 mg are 32787 counts of 16 bits)."""
 GRAVITY: Final = STANDARD_GRAVITY_M_S2
 
 Array = NDArray[np.float64]
@@ -129,16 +130,20 @@ class Moment(NamedTuple):
         for ax, ay, az in self.axes:
             cosine = ax * up_x + ay * up_y + az * up_z
             aside, ahead = ay * up_z - az * up_y, ax - up_x * cosine
-            sine = math.sqrt(max(1.0 - cosine * cosine, 1e-18))
+            sine = math.sqrt(max(1.0 - cosine * cosine, 0.0))
             angles.append(math.atan2(sine, cosine) * _DEGREES)
             directions.append(math.atan2(aside, ahead) * _DEGREES)
+            if sine < _UPRIGHT:  # no direction to lean to
+                u_angles.append(1.25 * math.sqrt(self.tilt.mean) * _DEGREES)
+                u_directions.append(_LARGEST_U_DEG)
+                continue
             u_angle = math.sqrt(self.tilt.along(up, (ax / sine, ay / sine, az / sine)))
             # Close to the vertical both components of the tilt error show in the angle: 95 % of a Rayleigh
             # distribution lie below 2.45, not 1.96.
             ratio = sine / u_angle
             u_angles.append(u_angle * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
             # Slope of the direction by up: the tip's level part turns with a tilt error, and so does the mark's.
-            square = max(aside * aside + ahead * ahead, 1e-9)
+            square = max(aside * aside + ahead * ahead, 1e-18)
             slope = (
                 aside * (cosine + ax * up_x) / square,
                 (ay * up_x * aside - az * ahead) / square,
@@ -214,6 +219,9 @@ class AttitudeTracker:
         """Of these, rows without an accelerometer."""
         self._last_q: list[float] = [1.0, 0.0, 0.0, 0.0]
         self._step_q: list[float] | None = None
+        self._bias: list[float] = [0.0, 0.0, 0.0]
+        self._odd = False
+        """Uncertainty and stuck channels have their turn at every other step."""
         self._heading_at_contact: float | None = None
         self._touching = False
         self._lost_by = Doubt.IMU_GAP
@@ -311,7 +319,7 @@ class AttitudeTracker:
         if self._rows + n < self._step_rows:
             self._rows += n
         else:
-            self._steps(raw, felt, found)
+            self._steps(raw, gyro, felt, found)
         return gyro, accel, quaternions
 
     def _without_blind(self, work: _Work, gyro: Array, accel: Array, filled: NDArray[np.bool_] | None) -> Array:
@@ -338,25 +346,32 @@ class AttitudeTracker:
         self._said = None
         self._lost_by = doubt
 
-    def _steps(self, raw: Counts | Array, felt: Array, found: dict[str, Array]) -> None:
+    def _steps(self, raw: Counts | Array, gyro: Array, felt: Array, found: dict[str, Array]) -> None:
         """Uncertainty and checks, at fixed counts of samples, wherever batches begin and end."""
         ends = range(self._step_rows - self._rows - 1, len(raw), self._step_rows)
         self._rows = len(raw) - 1 - ends[-1]
         for end in ends:
+            ax, ay, az = felt[end].tolist()
+            if ax or ay or az:
+                wx, wy, wz = gyro[end].tolist()
+                bx, by, bz = self._bias
+                seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
+                self._agreement.step((wx - bx, wy - by, wz - bz), seen)
+            self._odd = not self._odd
+            if self._odd:
+                continue
             w, x, y, z = q = found["quat6D"][end].tolist()
             up = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
             before, self._step_q = self._step_q, q
             turned = (0.0, 0.0, 0.0) if before is None else _turned(before, q)
-            ax, ay, az = felt[end].tolist()
             residual_2 = 0.0
             if ax or ay or az:
-                seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
-                residual_2 = GRAVITY**2 * sum((a - b) ** 2 for a, b in zip(seen, up, strict=True))
-                self._agreement.step(up, seen)
-            resting = bool(found["restDetected"].item(end))
-            self._uncertainty.step(self._step_rows * self._period_s, turned, up, residual_2, resting)
+                rx, ry, rz = ax - GRAVITY * up[0], ay - GRAVITY * up[1], az - GRAVITY * up[2]
+                residual_2 = rx * rx + ry * ry + rz * rz
+            self.resting = bool(found["restDetected"].item(end))
+            self._bias = found["bias"][end].tolist()
+            self._uncertainty.step(2 * self._step_rows * self._period_s, turned, up, residual_2, self.resting)
             self._stuck.step(raw[end].tolist())
-        self.resting = bool(found["restDetected"].item(-1))
         self._said = None
 
     def _update_with_gaps(self, t_us: NDArray[np.int64], raw: Counts) -> None:
