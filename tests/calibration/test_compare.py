@@ -8,6 +8,7 @@ from dataclasses import replace
 from record_samples import f32, record
 
 from nexuslink.calibration.compare import Flag, compare
+from nexuslink.calibration.convert import at_temperature
 
 
 def test_nothing_has_changed() -> None:
@@ -45,3 +46,11 @@ def test_arrays_by_element() -> None:
     after = replace(before, gyro=replace(before.gyro, bias=(bias[0], f32(bias[1] + 1.0), bias[2])))
     (row,) = compare(before, after)
     assert (row.field, row.unit, row.flag) == ("gyro.bias[1]", "rad/s", Flag.BEYOND)
+
+
+def test_another_reference_temperature_alone_is_no_difference() -> None:
+    before = record()
+    moved = at_temperature(before, 21.5)
+    assert [row.field for row in compare(before, moved)] == ["temperature_c"]
+    drifted = replace(moved, force=(replace(moved.force[0], zero_n_per_k=0.5), moved.force[1]))
+    assert [row.field for row in compare(before, drifted)] == ["temperature_c", "force.psoas.zero_n_per_k"]

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from record_samples import record, records, sealed
 
-from nexuslink.calibration.document import TEXT_MAX, from_json, read_document, to_json
+from nexuslink.calibration.document import DATES, TEXT_MAX, from_json, read_document, to_json
 from nexuslink.calibration.errors import CalibrationFileError
-from nexuslink.calibration.fields import LEAVES
+from nexuslink.calibration.fields import LEAVES, Leaf
 from nexuslink.protocol.messages import CalibrationRecord
 
 
@@ -185,3 +186,24 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_a_record_that_no_tool_may_have_does_not_become_a_document() -> None:
     with pytest.raises(CalibrationFileError, match="calibration_id is 0"):
         to_json(record(number=0))
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(LEAVES), st.integers(0, 4), ANYTHING)
+def test_anything_anywhere_is_a_record_or_one_line(leaf: Leaf, depth: int, value: Any) -> None:
+    document = json.loads(to_json(record()))
+    keys = [*leaf.path[:-1], DATES.get(leaf.name, leaf.name), *(["value"] if leaf.real else [])]
+    _set(".".join(keys[: depth + 1]), value)(document)
+    try:
+        made = from_json(json.dumps(document), "mine.json")
+    except CalibrationFileError as error:
+        assert "\n" not in str(error) and len(str(error)) < 300
+    else:
+        assert from_json(to_json(made)) == made

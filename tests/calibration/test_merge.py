@@ -9,8 +9,9 @@ import pytest
 from record_samples import record
 
 from nexuslink.calibration.compare import compare
+from nexuslink.calibration.convert import at_temperature
 from nexuslink.calibration.errors import MergeError
-from nexuslink.calibration.merge import PARTS, at_temperature, merge
+from nexuslink.calibration.merge import PARTS, merge
 from nexuslink.protocol.messages import CalibrationRecord, ForceCalibration
 
 

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -87,6 +88,16 @@ class Archive:
         safe = re.sub(r"[^A-Za-z0-9-]", lambda match: f"_{ord(match[0]):02x}", serial_number)
         return self.folder / (safe or "_")
 
+    def prepare(self, serial_number: str) -> None:
+        """See now whether something can be kept later. Raises `ArchiveError`."""
+        place = self.place(serial_number)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        except OSError as error:
+            raise _cannot_keep(place, error) from None
+
     def keep(self, event: Event) -> Event:
         """Write one file, whole or not at all; the event with its time and its path. Raises `ArchiveError`."""
         when = self._now().astimezone(UTC)
@@ -97,10 +108,7 @@ class Archive:
             path = _claim(place, f"{event.kind.value}_{when:%Y-%m-%d_%H%M%S}.json")
             _fill(path, text)
         except OSError as error:
-            raise ArchiveError(
-                f"{place}: the calibration cannot be kept there ({error.strerror or error}); "
-                f"make room, or set {SWITCH} to another folder"
-            ) from None
+            raise _cannot_keep(place, error) from None
         return load_event(path)
 
     def events(self, serial_number: str) -> list[Event]:
@@ -139,6 +147,13 @@ class Archive:
             except CalibrationFileError as error:
                 damaged.append(str(error))
         return events, damaged
+
+
+def _cannot_keep(place: Path, error: OSError) -> ArchiveError:
+    return ArchiveError(
+        f"{place}: the calibration cannot be kept there ({error.strerror or error}); "
+        f"make room, or set {SWITCH} to another folder"
+    )
 
 
 def load_event(path: Path) -> Event:

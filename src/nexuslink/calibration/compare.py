@@ -1,4 +1,7 @@
-"""Two records beside each other: what has changed, and whether by more than both were sure of."""
+"""Two records beside each other: what has changed, and whether by more than both were sure of.
+
+Coefficients hold at their record's reference temperature: those of the first are moved to that of the second.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from nexuslink.calibration.convert import at_temperature
 from nexuslink.calibration.document import DATES, to_document
 from nexuslink.calibration.fields import LEAVES, Leaf, uncertainty_of, value_of
 from nexuslink.protocol.messages import CalibrationRecord
@@ -42,7 +46,10 @@ class Row:
 
 def compare(before: CalibrationRecord, after: CalibrationRecord, every: bool = False) -> list[Row]:
     """What differs, in the order of the record; ``every``: also what is the same."""
-    rows = [row for leaf in LEAVES for row in _rows(leaf, before, after)]
+    moved = at_temperature(before, after.temperature_c)
+    rows = [
+        row for leaf in LEAVES for row in _rows(leaf, before if leaf.name == "temperature_c" else moved, after)
+    ]  # fmt: skip
     return [row for row in rows if every or row.flag is not Flag.SAME]
 
 

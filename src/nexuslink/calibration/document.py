@@ -54,6 +54,14 @@ def to_document(record: CalibrationRecord) -> dict[str, Any]:
     return document
 
 
+def in_words(record: CalibrationRecord) -> str:
+    """Which one it is, in one line: number, method, against what, when."""
+    document = to_document(record)
+    reference = f" ({record.reference})" if record.reference else ""
+    made = f", made {document['made'][:10]}" if isinstance(document["made"], str) else ""
+    return f"{record.calibration_id}, {document['method']}{reference}{made}"
+
+
 def from_json(text: str, name: str = "the calibration", serial_number: str | None = None) -> CalibrationRecord:
     """The record that a text holds, not sealed. Raises `CalibrationFileError`.
 

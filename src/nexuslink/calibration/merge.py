@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from nexuslink.calibration.convert import tool_calibration, with_calibration
+from nexuslink.calibration.convert import at_temperature
 from nexuslink.calibration.errors import MergeError
-from nexuslink.estimation import reference
 from nexuslink.protocol.messages import CalibrationRecord
 
 GEOMETRY: Final = (
@@ -80,10 +79,3 @@ def merge(
         if part in wanted:
             base = PARTS[part](base, moved)
     return base
-
-
-def at_temperature(record: CalibrationRecord, celsius: float) -> CalibrationRecord:
-    """The same calibration with another reference temperature: it gives the same newtons at every temperature."""
-    if celsius == record.temperature_c:
-        return record
-    return with_calibration(record, reference.at_temperature(tool_calibration(record), celsius))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +20,7 @@ from nexuslink.calibration.stillness import ON_A_TABLE, Allowed, Rest, Samples, 
 from nexuslink.estimation.calibration import Array, ImuScale, ToolCalibration
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
 from nexuslink.estimation.plateau import WeightReading
-from nexuslink.protocol.messages import CalibrationMethod, CalibrationRecord
-
-VALID_S: Final = 365 * 86_400
-"""How long a calibration is taken to hold [assumption: once a year, as is usual for load cells]."""
-REFERENCE_MAX: Final = 32
-"""Letters that the record has for what it was made against."""
+from nexuslink.protocol.messages import CalibrationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +65,12 @@ class Procedure(ABC):
         """Of the load cells, by the tool's latest word."""
         self.celsius = celsius
 
-    def update(self, force: Samples | None, imu: Samples | None) -> None:
-        """New samples by device time; either may be missing."""
-        if not self.complete and self.still.update(force, imu):
-            self._look()
+    def update(self, force: Samples | None, imu: Samples | None) -> bool:
+        """New samples by device time; either may be missing. True where there is another picture."""
+        if self.complete or not self.still.update(force, imu):
+            return False
+        self._look()
+        return True
 
     @abstractmethod
     def _look(self) -> None:
@@ -136,11 +133,6 @@ class Procedure(ABC):
         return self.still.progress == 0.0
 
     @property
-    def reference(self) -> str:
-        """Against what, for the record."""
-        return ""
-
-    @property
     def picture(self) -> Picture:
         """What to show now."""
         done, total = self.step
@@ -151,16 +143,13 @@ class Procedure(ABC):
         )  # fmt: skip
 
     def record(self, before: CalibrationRecord, made_unix_s: int) -> CalibrationRecord:
-        """``before`` with what came out. Raises `ProcedureError` where nothing was accepted."""
+        """``before`` with what came out. Raises `ProcedureError` where nothing was accepted.
+
+        Method, reference and validity are of the force, which most depends on them: only weights renew those.
+        """
         if self.calibration is None:
             raise ProcedureError(f"{self.title}: nothing was accepted{': ' if self.reason else ''}{self.reason}")
-        return replace(
-            with_calibration(before, self.calibration),
-            method=CalibrationMethod.WEIGHTS,
-            reference=self.reference[:REFERENCE_MAX],
-            made_unix_s=made_unix_s,
-            valid_until_unix_s=made_unix_s + VALID_S if made_unix_s else 0,
-        )
+        return replace(with_calibration(before, self.calibration), made_unix_s=made_unix_s)
 
     def _stage(self) -> Stage:
         if self.accepted is not None:

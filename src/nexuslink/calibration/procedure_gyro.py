@@ -12,15 +12,23 @@ import numpy as np
 from nexuslink.calibration.errors import ProcedureError
 from nexuslink.calibration.picture import CapturedPoint, Stage
 from nexuslink.calibration.procedure import Procedure, Setting
-from nexuslink.calibration.stillness import LOOK_EVERY_S, Samples
+from nexuslink.calibration.stillness import IN_A_HAND, Samples
 from nexuslink.estimation import ImuRecording, self_calibrate_imu
 from nexuslink.estimation.calibration import ImuCalibration, ImuScale
 
 MOVING_RAD_S: Final = math.radians(15.0)
-MOVED_S: Final = 75.0
-"""So long the tool must really be moving, besides its rests."""
-RESTED_S: Final = 4.0
-"""And so long it must lie still, all together."""
+MOVED_S: Final = 60.0
+"""So long the tool should really be turning, besides its rests: then about two minutes have passed."""
+LEAST_MOVED_S: Final = 20.0
+"""Laid down for good before that, it was only a longer rest."""
+REST_S: Final = 2.0
+"""A rest that counts: the filter finds the gyroscope's bias in it."""
+TURNS_S: Final = 15.0
+"""After so much turning a rest is due."""
+LAID_DOWN_S: Final = 6.0
+"""A rest this long ends it."""
+GAP_S: Final = 0.5
+"""More than this between two looks was not seen."""
 LONGEST_S: Final = 1200.0
 """What one recording holds at most; later samples are not taken."""
 
@@ -32,11 +40,14 @@ class GyroProcedure(Procedure):
     unit = "°/s"
 
     def __init__(self, setting: Setting, recordings: Sequence[ImuRecording] = ()) -> None:
-        super().__init__(setting)
+        super().__init__(setting, IN_A_HAND)
         self.recordings = list(recordings)
         self.result: ImuCalibration | None = None
         self.moved_s = 0.0
-        self.rested_s = 0.0
+        self.resting_s = 0.0
+        """Of the present rest."""
+        self._since_rest_s = math.inf
+        self._looked_us = 0
         self._samples: list[Samples] = []
 
     @property
@@ -51,37 +62,40 @@ class GyroProcedure(Procedure):
     @property
     def sentence(self) -> str:
         """Turn, and rest now and then."""
-        resting = self.still.rate_rad_s < MOVING_RAD_S
-        if self.rested_s < RESTED_S and (not self.moved_s or resting or self.moved_s >= MOVED_S / 2):
-            return "Lay it down, let it rest."
-        return "Turn it about, in all directions."
+        if self.moved_s >= MOVED_S:
+            return "Lay it down, leave it."
+        return "Let it rest a moment." if self._since_rest_s > TURNS_S else "Turn it about, in all directions."
 
     @property
     def reading(self) -> float:
         """Speed of turning."""
         return math.degrees(self.still.rate_rad_s)
 
-    def update(self, force: Samples | None, imu: Samples | None) -> None:
+    def update(self, force: Samples | None, imu: Samples | None) -> bool:
         """Every sample counts here."""
-        if self.complete:
-            return
-        if imu is not None and len(imu[0]) and self._room(int(imu[0][0])):
+        if not self.complete and imu is not None and len(imu[0]) and self._room(int(imu[0][0])):
             self._samples.append(imu)
-        super().update(force, imu)
+        return super().update(force, imu)
 
     def _room(self, t_us: int) -> bool:
         return not self._samples or t_us - int(self._samples[0][0][0]) < LONGEST_S * 1e6
 
     def _look(self) -> None:
-        moving = self.still.rate_rad_s > MOVING_RAD_S
-        self.moved_s += LOOK_EVERY_S * moving
-        self.rested_s += LOOK_EVERY_S * (self.still.progress > 0)
-        self.complete = self.moved_s >= MOVED_S and self.rested_s >= RESTED_S and self.still.progress >= 1.0
+        passed_s = min((self.still.t_us - self._looked_us) * 1e-6, GAP_S)
+        self._looked_us = self.still.t_us
+        moved_s = passed_s * (self.still.rate_rad_s > MOVING_RAD_S)
+        self.moved_s += moved_s
+        self._since_rest_s += moved_s
+        self.resting_s = self.resting_s + passed_s if self.still.progress > 0 else 0.0
+        if self.resting_s >= REST_S:
+            self._since_rest_s = 0.0
+        self.complete = self.moved_s >= LEAST_MOVED_S and self.resting_s >= LAID_DOWN_S
 
     def undo(self) -> None:
         """All of this recording: it has no parts."""
         self._samples.clear()
-        self.moved_s = self.rested_s = 0.0
+        self.moved_s = self.resting_s = 0.0
+        self._since_rest_s = math.inf
         self.result = None
         self._reopen()
 
@@ -103,7 +117,7 @@ class GyroProcedure(Procedure):
             before = self.setting.calibration
             gyro = replace(before.imu.gyro, matrix=made.gyro.matrix, u_matrix=made.gyro.u_matrix)
             self.calibration = replace(before, imu=replace(before.imu, gyro=gyro))
-            self.verdict = f"Turns are known within {2 * made.quality:.1%}."
+            self.verdict = f"Gyroscope known within {2 * made.quality:.1%}."
 
     def _stage(self) -> Stage:
         stage = super()._stage()
@@ -119,19 +133,11 @@ class GyroProcedure(Procedure):
         """None: there is only one long recording."""
         return ()
 
-    @property
-    def reference(self) -> str:
-        """Its own movement."""
-        seconds = sum(len(one.gyro_rad_s) / one.rate_hz for one in self.recordings)
-        now = self.recording()
-        seconds += 0.0 if now is None else len(now.gyro_rad_s) / now.rate_hz
-        return f"turned by hand for {seconds:.0f} s"
-
     def observations(self) -> dict[str, Any]:
         """How long, and what came out."""
         made = self.result
         return {
-            "procedure": self.title, "moved_s": self.moved_s, "rested_s": self.rested_s,
+            "procedure": self.title, "moved_s": self.moved_s,
             "recordings_s": [len(one.gyro_rad_s) / one.rate_hz for one in self.recordings],
             "quality": None if made is None else made.quality, "accepted": self.accepted, "reason": self.reason,
         }  # fmt: skip

@@ -97,8 +97,9 @@ class PoseProcedure(Procedure):
         self.accepted, self.reason = fit.accepted, fit.reason
         if fit.accepted:
             self.calibration = replace(before, imu=replace(before.imu, accelerometer=fit.calibration))
-            worst = math.degrees(fit.calibration.u_bias / self.setting.gravity.m_s2)
-            self.verdict = f"Tip angle of a still tool: within {2 * worst:.2f}°."
+            made = fit.calibration
+            u_deg = math.degrees(math.hypot(made.u_bias / self.setting.gravity.m_s2, made.u_matrix))
+            self.verdict = f"Angle of a still tool: within {math.ceil(200 * u_deg) / 100:.2f}°."
 
     @property
     def points(self) -> tuple[CapturedPoint, ...]:
@@ -111,11 +112,6 @@ class PoseProcedure(Procedure):
             felt = gravity + residual if known else float(np.linalg.norm(self._calibrated(pose.accel_m_s2)))
             made.append(CapturedPoint(SHORT[face][0], felt, gravity, residual, math.nan))
         return tuple(made)
-
-    @property
-    def reference(self) -> str:
-        """Gravity."""
-        return f"six poses, {self.setting.gravity.m_s2:.4f} m/s2"
 
     def observations(self) -> dict[str, Any]:
         """Mean of each side."""

@@ -10,6 +10,7 @@ import math
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from nexuslink.estimation.check import Check, check_weight
 from nexuslink.estimation.plateau import WeightReading, along_axis_m_s2, felt_n
 from nexuslink.estimation.refusals import UNITS
 from nexuslink.estimation.weights import WeightFit, fit_weights
+from nexuslink.protocol.messages import CalibrationMethod, CalibrationRecord
 
 MATCH_SHARE, MATCH_N = 0.15, 0.5
 """A load that is off its weight by more is another one: a gain drifts by less [assumption]."""
@@ -35,6 +37,8 @@ UNIT_WITHIN: Final = 0.06
 SAME_N: Final = 0.3
 """A still load within this, and 2 %, of the one captured last is that one."""
 MASSES_MOST: Final = 32
+VALID_S: Final = 365 * 86_400
+"""How long a calibration is taken to hold [assumption: once a year, as is usual for load cells]."""
 POUND_KG: Final = 0.45359237
 """Exact, by definition of 1959."""
 KG_PER: Final = {"kg": 1.0, "g": 1e-3, "lb": POUND_KG}
@@ -205,6 +209,9 @@ class WeightProcedure(_Loads):
         self._reopen()
 
     def _conclude(self) -> None:
+        if not self.readings:
+            self._refuse("nothing was captured: begin with both tips free")
+            return
         fit = fit_weights(self.tip, self.readings, self.setting.calibration, self.setting.gravity)
         self.result = fit
         self.accepted, self.reason, self.verdict = fit.accepted, fit.reason, fit.verdict
@@ -229,11 +236,15 @@ class WeightProcedure(_Loads):
             made.append(CapturedPoint(name, measured, expected, residual, u))
         return tuple(made)
 
-    @property
-    def reference(self) -> str:
-        """The weights."""
+    def record(self, before: CalibrationRecord, made_unix_s: int) -> CalibrationRecord:
+        """``before`` with what came out, its method, reference and validity renewed."""
         masses = self.masses_kg
-        return f"{len(masses)} weights, {min(masses):.3g} to {max(masses):.3g} kg"
+        return replace(
+            super().record(before, made_unix_s),
+            method=CalibrationMethod.WEIGHTS,
+            reference=f"{len(masses)} weights, {min(masses):.3g} to {max(masses):.3g} kg",
+            valid_until_unix_s=made_unix_s + VALID_S if made_unix_s else 0,
+        )
 
     def observations(self) -> dict[str, Any]:
         """With what the fit left over."""
@@ -318,7 +329,9 @@ def check_masses(masses_kg: Sequence[float]) -> tuple[float, ...]:
         raise ProcedureError(f"{len(masses)} weights: name 1 to {MASSES_MOST}")
     for mass in masses:
         if not LIGHTEST_KG <= mass <= HEAVIEST_KG:
-            raise ProcedureError(f"a weight of {mass:g} kg: it must be {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg")
+            raise ProcedureError(
+                f"a weight of {mass:g} kg: it must be {LIGHTEST_KG:g} to {HEAVIEST_KG:g} kg; is the unit right?"
+            )
     if len(set(masses)) < len(masses):
         raise ProcedureError("a weight stands there twice: the same load is only recognised once")
     return masses

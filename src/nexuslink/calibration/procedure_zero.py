@@ -79,6 +79,9 @@ class ZeroProcedure(Procedure):
         self._reopen()
 
     def _conclude(self) -> None:
+        if not self.readings:
+            self._refuse("nothing was captured: lay the tool down, touch nothing")
+            return
         fit = fit_zero(self.readings, self.setting.calibration, self.setting.gravity)
         self.result = fit
         self.accepted, self.reason = fit.accepted, fit.reason
@@ -99,11 +102,6 @@ class ZeroProcedure(Procedure):
                 residual = float(fit.residual_n[at, tip]) if fit is not None and fitted else math.nan
                 made.append(CapturedPoint(f"{name}, pose {at + 1}", float(off[tip]), math.nan, residual, math.nan))
         return tuple(made)
-
-    @property
-    def reference(self) -> str:
-        """Nothing."""
-        return f"unloaded, {len(self.readings)} pose{'' if len(self.readings) == 1 else 's'}"
 
     def observations(self) -> dict[str, Any]:
         """Readings and shifts."""

@@ -68,7 +68,7 @@ async def write_to_tool(
     assert before is not None  # it was read whole
     new_id = next_id(max(before.calibration_id, await asyncio.to_thread(archive.highest_id, serial_number)))
     data = seal_record(replace(record, calibration_id=new_id))
-    await _unlock(nexus, code, before)
+    await unlock(nexus, code)
     await _send(nexus, data, before)
     after = CalibrationRecord.unpack(data)
     assert after is not None  # it was packed here
@@ -105,7 +105,9 @@ async def _read(nexus: Nexus, otherwise: str) -> bytes:
         raise InterruptedWriteError(f"{error}; {otherwise}") from None
 
 
-async def _unlock(nexus: Nexus, code: int, before: CalibrationRecord) -> None:
+async def unlock(nexus: Nexus, code: int) -> None:
+    """Does the tool open with this code? To be asked before ten minutes of weights, too. Raises `WriteError`."""
+    before = nexus.calibration
     try:
         await nexus.unlock(code)
     except RefusedError as error:

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import nexuslink
+from nexuslink.cli.calibrate_parser import add_calibrate
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -115,6 +116,8 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     sub.add_argument("--theme", choices=("system", "dark", "light"), default="system")
     sub.add_argument("--demo", action="store_true", help="a guided hold on the simulated tool, at once")
 
+    add_calibrate(commands, _later, _URL_HELP)
+
     sub = add("doctor", "Say what is missing on this machine, and how to mend it.", "doctor:run")
     sub.add_argument("--device", default=None, metavar="URL", help="also try this tool")
 
@@ -128,8 +131,9 @@ def _mendable() -> tuple[type[Exception], ...]:
     """Errors whose message is written for a person: one table for the whole program."""
     names = (
         "transport.errors:TransportError", "device.errors:DeviceError", "release.errors:PlanError",
-        "recording.errors:RecordingError", "live.errors:SessionError", "evaluation.errors:EvaluationError",
-        "cli.errors:UsageError",
+        "recording.errors:RecordingError", "calibration.errors:CalibrationFileError", "calibration.errors:MergeError",
+        "calibration.errors:ArchiveError", "calibration.errors:ProcedureError", "calibration.errors:WriteError",
+        "live.errors:SessionError", "evaluation.errors:EvaluationError", "cli.errors:UsageError",
     )  # fmt: skip
     pairs = (name.split(":") for name in names)
     return tuple(getattr(import_module(f"nexuslink.{module}"), kind) for module, kind in pairs)

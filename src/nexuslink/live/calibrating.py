@@ -16,7 +16,7 @@ import numpy as np
 
 from nexuslink.calibration.archive import Archive, Event, Kind
 from nexuslink.calibration.convert import tool_calibration
-from nexuslink.calibration.errors import ProcedureError
+from nexuslink.calibration.errors import ArchiveError, ProcedureError
 from nexuslink.calibration.picture import Picture
 from nexuslink.calibration.procedure import Procedure, Setting
 from nexuslink.calibration.procedure_gyro import imu_recording
@@ -41,9 +41,10 @@ PATIENCE_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended. ``event``: what the archive keeps of it. ``record``: what may be written; None where there is none.
+    """How it ended. ``record``: what may be written; None where there is none.
 
-    ``ended``: why it ended before everything was captured; empty where it did not.
+    ``ended``: why it ended before everything was captured; empty where it did not. ``event``: what the archive keeps
+    of it. ``unkept``: why it could not be kept, with all of it still in ``event``; empty where it was.
     """
 
     picture: Picture
@@ -52,6 +53,7 @@ class Outcome:
     ended: str
     record: CalibrationRecord | None
     event: Event
+    unkept: str = ""
 
 
 def setting_for(nexus: Nexus, gravity: Gravity = UNKNOWN_PLACE) -> Setting:
@@ -60,7 +62,9 @@ def setting_for(nexus: Nexus, gravity: Gravity = UNKNOWN_PLACE) -> Setting:
 
 
 def _setting(info: ToolDescription, record: CalibrationRecord, gravity: Gravity) -> Setting:
-    force, imu = (next((s for s in info.streams if s.kind == kind), None) for kind in (StreamKind.FORCE, StreamKind.IMU))
+    force, imu = (
+        next((s for s in info.streams if s.kind == kind), None) for kind in (StreamKind.FORCE, StreamKind.IMU)
+    )
     if force is None or imu is None or sum(group.channels for group in force.groups) != 2:
         raise SessionError(f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware")
     return Setting(tool_calibration(record), _imu_scale(imu), force.rate_hz, gravity, info.simulated)
@@ -79,6 +83,8 @@ class Calibrating:
         assert force is not None and imu is not None  # `setting_for` has looked
         self._force, self._imu = force.stream, imu.stream
         self._over = asyncio.Event()
+        self.outcome: Outcome | None = None
+        """After `run`, also after one that was cancelled."""
         self._ended = ""
         self._heard_ns = nexus.transport.now_ns()
         self._captured = (0, 0)
@@ -99,20 +105,33 @@ class Calibrating:
         self._show()
 
     async def run(self) -> Outcome:
-        """Stream until everything is captured, or until it ends for another reason; then conclude and keep."""
+        """Stream until everything is captured, or until it ends for another reason; then conclude and keep.
+
+        Cancelled, it keeps what it has before it lets go. Raises `ArchiveError` before anything is measured.
+        """
+        await asyncio.to_thread(self._archive.prepare, self._nexus.info.serial_number)
+        try:
+            await self._stream()
+        finally:
+            self._end("stopped by hand")
+            self.outcome = await asyncio.to_thread(self._conclude)
+        return self.outcome
+
+    async def _stream(self) -> None:
         nexus = self._nexus
         nexus.add_listener(self._take)
         nexus.add_closer(self._end)
         try:
             await nexus.start()
-            await self._over.wait()  # the listener ends it: captured, silent, out of patience; or the link's closer
-            await nexus.stop()
+            try:
+                await self._over.wait()  # until captured, silent, out of patience, or the link has closed
+            finally:
+                await nexus.stop()
         except (DeviceError, TransportError) as error:
             self._end(str(error))
         finally:
             nexus.remove(self._take)
             nexus.remove(self._end)
-        return await asyncio.to_thread(self._conclude)
 
     def _take(self, chunk: Chunk, decoded: Decoded) -> None:
         if self._over.is_set():
@@ -128,11 +147,11 @@ class Calibrating:
                 return
         else:
             self._heard_ns = chunk.arrival_ns
-        procedure.update(force, imu)
-        self._be_patient(procedure.still.t_us)
+        if procedure.update(force, imu):
+            self._be_patient(procedure.still.t_us)
+            self._show()
         if procedure.complete:
             self._over.set()
-        self._show()
 
     def _be_patient(self, t_us: int) -> None:
         captured = self.procedure.step
@@ -161,7 +180,7 @@ class Calibrating:
 
 
 def conclude(procedure: Procedure, before: CalibrationRecord, archive: Archive, ended: str) -> Outcome:
-    """Keep what a procedure has, and the record that came out if it was accepted. Raises `ArchiveError`."""
+    """Keep what a procedure has, and the record that came out if it was accepted."""
     made = None
     if procedure.calibration is not None:
         made = procedure.record(before, int(datetime.now(UTC).timestamp()))
@@ -172,10 +191,13 @@ def conclude(procedure: Procedure, before: CalibrationRecord, archive: Archive, 
         {"calibration_id_before": before.calibration_id, "simulated": procedure.setting.simulated}
         | procedure.observations(),
     )  # fmt: skip
-    return Outcome(
-        procedure.picture, bool(procedure.accepted) and not ended, ended or procedure.reason, ended, made,
-        archive.keep(event),
-    )  # fmt: skip
+    unkept = ""
+    try:
+        event = archive.keep(event)
+    except ArchiveError as error:  # what was measured is not thrown away for that
+        unkept = str(error)
+    accepted = bool(procedure.accepted) and not ended
+    return Outcome(procedure.picture, accepted, ended or procedure.reason, ended, made, event, unkept)
 
 
 def _joined(batches: list[Batch], stream: int) -> tuple[np.ndarray, np.ndarray] | None:
