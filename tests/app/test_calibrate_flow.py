@@ -122,12 +122,13 @@ def test_weights_from_the_list_of_tools_into_the_tool(window, begin, until, arch
     assert isinstance(window.view, ConnectView)
 
 
-@pytest.mark.parametrize("choice", ["zero", "poses"])
+@pytest.mark.parametrize("choice", ["zero", "poses", "turning"])
 def test_the_others_end_with_a_verdict(window, begin, until, choice):
     wizard = begin()
     view = run_to_verdict(window, wizard, until, choice)
     assert view.state is State.OFFERED, view.sentence.said
-    assert view.points._points
+    assert view.changes._rows
+    assert view.points.isVisible() == (choice != "turning")
 
 
 def test_a_check_offers_nothing_to_write(window, begin, until, archive):
@@ -171,6 +172,19 @@ def test_a_lost_link_is_said_and_leads_on(window, begin, until):
     until(lambda: not wizard.calibrate._broken and wizard._bridge.log.picture is not None)
     QTest.keyClick(window.view, Qt.Key.Key_Escape)
     assert isinstance(window.view, ChooseView)
+
+
+def test_closing_the_window_in_mid_calibration_keeps_what_was_captured(window, begin, until, archive):
+    wizard = begin("sim:?seed=1&speed=8")
+    wizard.choose.pick("weights")
+    QTest.keyClick(window.view, Qt.Key.Key_Return)
+    until(lambda: wizard._bridge.log.marks)
+    bridge = wizard._bridge
+    window.close()
+    assert not bridge._thread.alive
+    (event,) = archive.events("SIM-00001")
+    assert event.kind is Kind.MEASURED and event.record is None
+    assert event.observations["readings"]
 
 
 def test_a_simulated_tool_is_handled_as_the_calibration_needs():

@@ -117,12 +117,11 @@ class Wizard(QObject):
         self._window.go(self.verdict)
 
     def _failed(self, what: str, message: str) -> None:
-        if what in ("calibrate", "about"):
-            live = self._window.view is self.calibrate
-            if live:
-                self.calibrate.fail(message, lost=True)
-            elif self._window.view is self.choose:
-                self.choose.show_failed(message)
+        view = self._window.view
+        if what in ("calibrate", "about") and view is self.choose:
+            self.choose.show_failed(message)
+        elif what == "calibrate" and view is self.calibrate:
+            self.calibrate.fail(message, lost=True)
         elif what in ("calibration", "undo") and self._running:
             self._running = False
             self.calibrate.fail(message, lost=False)

@@ -164,7 +164,8 @@ class CalibrateView(View):
         self._alone(unparted)
         self.tool.feed(picture.up)
         self.trace.feed(log)
-        self._undo.setEnabled(bool(picture.points))
+        working = 0 < picture.steps <= picture.step  # the sums are under way: too late to take anything back
+        self._undo.setEnabled(bool(picture.points) and not working)
         self.set_simulated(picture.simulated)
 
     def fail(self, message: str, lost: bool) -> None:

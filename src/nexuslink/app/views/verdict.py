@@ -116,7 +116,7 @@ class VerdictView(View):
         self.trace.feed(log)
         self._simulated_code = simulated_code
         self._name.set_text(picture.title)
-        self._step.set_text(f"{len(picture.points)} captured")
+        self._step.set_text(f"{len(picture.points)} captured" if picture.points else "")
         self.points.feed(picture.points, picture.unit, 0)
         self._rows = len(picture.points)
         self.changes.feed(changes)
@@ -218,10 +218,13 @@ class VerdictView(View):
         top, bottom = 72 + SENTENCE_SIZE[1] + 16, foot - 24 - below
         self.place(self.trace, MARGIN, bottom + 16, width - 2 * MARGIN, 104)
         half = 0.54 * (width - 2 * MARGIN - 24)
-        wide = self.changes_shown
-        self.changes.setVisible(wide)
-        self.place(self.points, MARGIN, top, half if wide else width - 2 * MARGIN, bottom - top)
-        self.place(self.changes, MARGIN + half + 24, top, width - 2 * MARGIN - half - 24, bottom - top)
+        both = self.changes_shown and self._rows > 0
+        self.changes.setVisible(self.changes_shown)
+        self.points.setVisible(self._rows > 0)
+        full = width - 2 * MARGIN
+        self.place(self.points, MARGIN, top, half if both else full, bottom - top)
+        right = MARGIN + half + 24 if both else MARGIN
+        self.place(self.changes, right, top, width - MARGIN - right, bottom - top)
         self.place(self._why, MARGIN, bottom + 16, width - 2 * MARGIN, 104)
         self.place(self._main, width - MARGIN - 300, foot, 300, 72)
         self.place(self._quiet, MARGIN, foot, 260, 72)
