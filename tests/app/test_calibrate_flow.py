@@ -103,8 +103,8 @@ def test_weights_from_the_list_of_tools_into_the_tool(window, begin, until, arch
     assert record_in(wizard).calibration_id == before.calibration_id  # nothing is written without the step
     QTest.keyClick(view, Qt.Key.Key_Return)
     assert view.state is State.ASKING
-    assert "4E58-3031" in view.note
-    type_code(view, "12AB-34CD")
+    assert "0x4E583031" in view.note
+    type_code(view, "0x12AB34CD")
     until(lambda: view.state is State.FAILED)
     assert "code" in view._why.text
     assert record_in(wizard).calibration_id == before.calibration_id
@@ -203,4 +203,4 @@ def test_the_simulated_code_is_the_simulators():
     from nexuslink.app.asked import SIMULATED_CODE
 
     assert SIMULATED_CODE == UNLOCK_CODE
-    assert code_text(UNLOCK_CODE) == "4E58-3031"
+    assert code_text(UNLOCK_CODE) == "0x4E583031"

@@ -120,10 +120,10 @@ def test_latitudes():
 
 
 def test_codes():
-    for text in ("4E58-3031", "4e583031", "0x4E583031", " 4e58 3031 "):
+    for text in ("4E58-3031", "4e583031", "0x4E583031", " 4e58 3031 ", "1314402353"):
         assert unlock_code(text) == SIMULATED_CODE
     assert unlock_code(code_text(7)) == 7
-    for bad in ("", "1234", "12345678X", "ghijklmn"):
+    for bad in ("", "1234", "12345678X", "ghijklmn", "9999999999"):
         with pytest.raises(FormError):
             unlock_code(bad)
 

@@ -14,6 +14,7 @@ MOST_KG: Final = 11.0
 LEAST_KG: Final = 0.1
 MOST_WEIGHTS: Final = 24
 FEWEST_WEIGHTS: Final = 3
+CODE_EXAMPLE: Final = "0x12AB34CD"
 SIMULATED_CODE: Final = 0x4E58_3031
 """What stands inside the base of every simulated tool."""
 MOST_TOLERANCE: Final = 0.2
@@ -125,16 +126,18 @@ def latitude_deg(text: str) -> float | None:
 
 
 def unlock_code(text: str) -> int:
-    """The eight digits and letters from inside the base, as they stand there or without the dash. `FormError`."""
-    written = re.sub(r"[\s\-]", "", text).lower().removeprefix("0x")
-    if not re.fullmatch(r"[0-9a-f]{8}", written):
-        raise FormError("code", "The code has eight characters, 0 to 9 and A to F, for example 12AB-34CD.")
-    return int(written, 16)
+    """The number from inside the base: hexadecimal with eight digits, 0x before them or not; or decimal. `FormError`."""
+    written = re.sub(r"[\s\-]", "", text).lower()
+    if re.fullmatch(r"(0x)?[0-9a-f]{8}", written):
+        return int(written.removeprefix("0x"), 16)
+    if re.fullmatch(r"[0-9]{9,10}", written) and int(written) < 1 << 32:
+        return int(written)
+    raise FormError("code", f"The code has eight digits, 0 to 9 and A to F, for example {CODE_EXAMPLE}.")
 
 
 def code_text(code: int) -> str:
     """The code as it stands inside the base."""
-    return f"{code >> 16:04X}-{code & 0xFFFF:04X}"
+    return f"0x{code:08X}"
 
 
 def _said(kg: float, unit: str) -> str:

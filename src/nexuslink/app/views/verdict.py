@@ -14,7 +14,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QWidget
 
-from nexuslink.app.asked import FormError, code_text, unlock_code
+from nexuslink.app.asked import CODE_EXAMPLE, FormError, code_text, unlock_code
 from nexuslink.app.capture_log import CaptureLog
 from nexuslink.app.changes import Change
 from nexuslink.app.instruments.button import Button, Weight
@@ -78,7 +78,7 @@ class VerdictView(View):
         self.points = self.add(Residuals(self))
         self.changes = self.add(Changes(self))
         self.trace = self.add(PlateauTrace(self))
-        self.code = self.add(Field("Code from inside the tool's base", "12AB-34CD", self))
+        self.code = self.add(Field("Code from inside the tool's base", CODE_EXAMPLE, self))
         self._note = self.add(Text("", Type.SMALL, ink="mute", wrap=True, parent=self))
         self._why = self.add(Text("", Type.MID, ink="warn", wrap=True, parent=self))
         self._main = self.add(Button("Done", Weight.MAIN, key="Enter", parent=self))
@@ -144,7 +144,7 @@ class VerdictView(View):
 
     def show_failed(self, message: str) -> None:
         """It was not written: the reason as one line."""
-        self.sentence.feed("That did not work.", "Its reason stands below.", "warn")
+        self.sentence.feed("That did not work.", "The reason stands below.", "warn")
         self._why.set_text(f"▲ {message}")
         self._enter(State.FAILED)
 
@@ -241,4 +241,4 @@ class VerdictView(View):
 def sentence_of(verdict: str) -> str:
     """As a sentence: a capital first, a full stop last."""
     text = verdict.strip()
-    return text if not text else text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    return text if not text else text[0].upper() + text[1:] + ("" if text[-1] in ".?!" else ".")
