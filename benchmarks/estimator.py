@@ -8,7 +8,7 @@ so nothing is skipped. Replay: bytes of a tool at 1 kHz each, in chunks of 64 Ki
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -74,15 +74,16 @@ def _live() -> list[Work]:
     estimator.set_temperature(0, 25.0)
     alone, bare = VQF(1.0 / LIVE_HZ), VQF(1.0 / LIVE_HZ)
     converted = [(batch[:, :3] * GYRO, batch[:, 3:] * ACCEL) for batch in imu]
-    offsets = np.rint(np.arange(ROWS) * 1e6 / LIVE_HZ).astype(np.int64)
+    within = np.rint(np.arange(ROWS) * 1e6 / LIVE_HZ).astype(np.int64)
+    period_us = round(ROWS * 1e6 / LIVE_HZ)
     begin_us = 0
 
-    def times() -> list[tuple[np.ndarray, np.ndarray]]:
+    def times() -> Iterable[tuple[np.ndarray, np.ndarray]]:
         """Of one run of batches, for both streams; the device's clock goes on from run to run."""
         nonlocal begin_us
-        starts = begin_us + np.arange(BATCHES) * round(ROWS * 1e6 / LIVE_HZ)
-        begin_us = int(starts[-1]) + round(ROWS * 1e6 / LIVE_HZ)
-        return [(offsets + start, offsets + start) for start in starts.tolist()]
+        force_t = begin_us + np.arange(BATCHES)[:, None] * period_us + within
+        begin_us += BATCHES * period_us
+        return zip(force_t, force_t.copy(), strict=True)
 
     def estimate() -> object:
         update, rows = estimator.update, 0
