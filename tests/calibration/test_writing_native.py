@@ -26,7 +26,8 @@ pytestmark = pytest.mark.skipif(missing("native") is not None, reason=str(missin
 @pytest.fixture
 def address() -> Iterator[str]:
     """Of the firmware as a process."""
-    command = [sys.executable, "-m", "nexuslink.cli.main", "sim", "serve", "--firmware", "native", "--tcp", "127.0.0.1:0"]
+    served = ["sim", "serve", "--firmware", "native", "--tcp", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "nexuslink.cli.main", *served]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], 90.0)[0], "no address"

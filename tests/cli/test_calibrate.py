@@ -190,6 +190,27 @@ def test_a_terminal_gets_a_live_line() -> None:
     assert "Put 0.5 kg on the psoas tip." in text
 
 
+def test_whoever_has_a_hand_free_may_type() -> None:
+    ours, theirs = pty.openpty()
+    words = [*PROGRAM, "calibrate", "weights", "sim:?script=unloaded", "--tip", "psoas", "--mass", "1", "2"]
+    typing = [(b" 2/4 ", b"what\nu\n"), (b" 1/4 ", b"f\n")]
+    with subprocess.Popen([*words, "--patience", "20"], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        painted = b""
+        while select.select([ours], [], [], 60)[0]:
+            try:
+                painted += os.read(ours, 65536)
+            except OSError:
+                break
+            if typing and typing[0][0] in painted:
+                os.write(ours, typing.pop(0)[1])
+                painted = b""
+        assert process.wait(30) == 1
+    os.close(ours)
+    assert not typing
+    assert "NOT accepted: nothing was captured" in painted.decode()
+
+
 # -- misuse -----------------------------------------------------------------------------------------------------------
 
 SIM = "sim:?speed=max"

@@ -128,6 +128,11 @@ class Procedure(ABC):
         return math.nan
 
     @property
+    def reading_u(self) -> float:
+        """Standard uncertainty of `reading`; NaN where none is said."""
+        return math.nan
+
+    @property
     def settling(self) -> bool:
         """Something has changed and has not come to rest yet."""
         return self.still.progress == 0.0
@@ -138,7 +143,7 @@ class Procedure(ABC):
         done, total = self.step
         return Picture(
             title=self.title, stage=self._stage(), sentence=self._words(), step=done, steps=total,
-            progress_of_step=self.still.progress, reading=self.reading, reading_u=math.nan, unit=self.unit,
+            progress_of_step=self.still.progress, reading=self.reading, reading_u=self.reading_u, unit=self.unit,
             up=self._up(), points=self.points, verdict=self.verdict, simulated=self.setting.simulated,
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ from nexuslink.calibration.picture import CapturedPoint
 from nexuslink.calibration.procedure import Procedure, Setting, gravity_as_json, reading_as_json
 from nexuslink.calibration.stillness import IN_A_HAND
 from nexuslink.estimation.calibration import TIP_NAMES, Array
-from nexuslink.estimation.check import Check, check_weight
+from nexuslink.estimation.check import Check, check_weight, u_rest_force_n
 from nexuslink.estimation.plateau import WeightReading, along_axis_m_s2, felt_n
 from nexuslink.estimation.refusals import UNITS
 from nexuslink.estimation.weights import WeightFit, fit_weights
@@ -64,6 +64,16 @@ class _Loads(Procedure):
     def reading(self) -> float:
         """Force along the tip since the latest zero; since the record's where there is none."""
         return self._force(self.still.counts, self.still.accel_m_s2)
+
+    @property
+    def reading_u(self) -> float:
+        """By the record in use, with the zero taken off."""
+        zero, counts = self._zero(), self.still.counts
+        if zero is None or not np.isfinite(counts).all():
+            return math.nan
+        now = zero._replace(mean_counts=counts, accel_m_s2=self._calibrated_accel(self.still.accel_m_s2))
+        setting = self.setting
+        return u_rest_force_n(self.tip, now, self.reading, setting.calibration, setting.gravity, zero)
 
     def _force(self, counts: Array, accel: Array) -> float:
         zero = self._zero()

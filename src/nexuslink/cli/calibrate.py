@@ -1,6 +1,7 @@
 """``calibrate zero, weights, poses, gyro, check``: a procedure in the terminal. No key is needed on the way.
 
-Ctrl-C ends it; what was captured is kept in the archive all the same.
+Those who have a hand free may type ``u`` to take the latest reading back, ``f`` to finish with what there is. Ctrl-C
+ends it; what was captured is kept in the archive all the same.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import asyncio
 import math
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, TextIO
@@ -116,6 +118,26 @@ def _on_tool(args: argparse.Namespace, url: str, make: Make, sessions: list[Reco
     return asyncio.run(_run(args, url, make, code, _gravity(args), sessions or []))
 
 
+@contextmanager
+def _heeding(calibrating: Calibrating) -> Iterator[None]:
+    """Obey what is typed meanwhile, where a terminal can be listened to."""
+    loop = asyncio.get_running_loop()
+    if sys.platform == "win32" or not sys.stdin or not sys.stdin.isatty():
+        yield
+        return
+    loop.add_reader(sys.stdin.fileno(), lambda: obey(sys.stdin.readline(), calibrating))
+    try:
+        yield
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+
+
+def obey(line: str, calibrating: Calibrating) -> None:
+    """``u``: take the latest point back. ``f``: enough, do the sums. Anything else is nothing."""
+    acts = {"u": calibrating.undo, "f": calibrating.finish}
+    acts.get(line.strip().lower(), lambda: None)()
+
+
 async def _run(
     args: argparse.Namespace, url: str, make: Make, code: int | None, gravity: Gravity, sessions: list[Recorded]
 ) -> int:
@@ -132,7 +154,8 @@ async def _run(
             nexus, procedure, archive_at(args.archive), line.show if line else None, args.patience
         )
         try:
-            outcome = await calibrating.run()
+            with _heeding(calibrating):
+                outcome = await calibrating.run()
         except asyncio.CancelledError:  # Ctrl-C: what was captured is kept
             if calibrating.outcome is None:
                 raise

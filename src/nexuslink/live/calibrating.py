@@ -26,7 +26,7 @@ from nexuslink.estimation import ImuRecording
 from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
 from nexuslink.live.errors import SessionError
-from nexuslink.live.pipeline import SILENCE_LOST_S, _imu_scale
+from nexuslink.live.pipeline import SILENCE_LOST_S, imu_scale
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Batch, Decoded, Decoder
 from nexuslink.protocol.description import ToolDescription
@@ -67,7 +67,7 @@ def _setting(info: ToolDescription, record: CalibrationRecord, gravity: Gravity)
     )
     if force is None or imu is None or sum(group.channels for group in force.groups) != 2:
         raise SessionError(f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware")
-    return Setting(tool_calibration(record), _imu_scale(imu), force.rate_hz, gravity, info.simulated)
+    return Setting(tool_calibration(record), imu_scale(imu), force.rate_hz, gravity, info.simulated)
 
 
 class Calibrating:

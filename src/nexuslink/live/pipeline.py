@@ -118,7 +118,8 @@ class LiveUpdate:
     snapshot: Snapshot
 
 
-def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
+def imu_scale(descriptor: StreamDescriptor) -> ImuScale:
+    """Nominal scaling of an IMU stream. Raises `SessionError` for one that is laid out otherwise."""
     gyro, accel = descriptor.groups[0], descriptor.groups[1]
     usable = (
         gyro.quantity == Quantity.ANGULAR_RATE_RAD_S and accel.quantity == Quantity.ACCELERATION_M_S2
@@ -149,7 +150,7 @@ class Sensing:
         try:
             cells = force.groups[0]
             full_scale = cells.full_scale / cells.scale if cells.full_scale > 0 and cells.scale > 0 else math.inf
-            self.estimator = Estimator(tool_calibration(record), _imu_scale(imu), force.rate_hz, full_scale)
+            self.estimator = Estimator(tool_calibration(record), imu_scale(imu), force.rate_hz, full_scale)
         except CalibrationError as error:
             raise SessionError(f"{info.serial_number}: {error}; calibrate the tool again") from None
         self.tared = False
