@@ -126,7 +126,7 @@ def latitude_deg(text: str) -> float | None:
 
 
 def unlock_code(text: str) -> int:
-    """The number from inside the base: hexadecimal with eight digits, 0x before them or not; or decimal. `FormError`."""
+    """The number from inside the base: eight hexadecimal digits, with 0x or without, or decimal. `FormError`."""
     written = re.sub(r"[\s\-]", "", text).lower()
     if re.fullmatch(r"(0x)?[0-9a-f]{8}", written):
         return int(written.removeprefix("0x"), 16)
