@@ -5,6 +5,7 @@ What is written is understood while it is written: the line below the form says 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -304,7 +305,7 @@ def _said(wanted: Asked) -> str:
     if not wanted.masses_kg:
         return ""
     forces = ", ".join(f"{gravity * kg:.1f}" for kg in wanted.masses_kg)
-    worst = max(u / kg for u, kg in zip(wanted.u_masses_kg, wanted.masses_kg, strict=True))
+    worst = math.sqrt(3) * wanted.u_mass_share
     latitude = wanted.latitude_deg
     where = "standard gravity" if latitude is None else f"gravity at {abs(latitude):g}° {'S' if latitude < 0 else 'N'}"
-    return f"Understood: about {forces} N, each known to {100 * worst:.2g} %, {where}."
+    return f"Understood: about {forces} N, each within {100 * worst:.2g} %, {where}."
