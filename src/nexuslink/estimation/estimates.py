@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nexuslink.estimation.attitude import Attitude, Moment, TipGeometry, up_in_sensor
+from nexuslink.estimation.attitude import TipGeometry, up_in_sensor
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ToolCalibration
 from nexuslink.estimation.doubt import Doubt
 from nexuslink.estimation.force_uncertainty import ForceUncertainty
+from nexuslink.estimation.moment import Attitude, Moment
 from nexuslink.estimation.pressure import ContactModel
 
 Array = NDArray[np.float64]
