@@ -18,7 +18,7 @@ from nexuslink.calibration.fields import LEAVES, Leaf
 from nexuslink.protocol.messages import CalibrationRecord
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(records())
 def test_nothing_is_lost_from_bytes_to_text_to_bytes(made: CalibrationRecord) -> None:
     data = sealed(made)
