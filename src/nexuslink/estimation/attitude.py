@@ -25,6 +25,7 @@ from nexuslink.estimation.tilt_uncertainty import (
     NOTHING_KNOWN_RAD,
     TiltUncertainty,
     TiltVariance,
+    Vector,
 )
 from nexuslink.estimation.tracking import filter_settings
 
@@ -148,7 +149,7 @@ class AttitudeTracker:
         """Of these, rows without an accelerometer."""
         self._last_q: list[float] = [1.0, 0.0, 0.0, 0.0]
         self._step_q: list[float] | None = None
-        self._bias: list[float] = [0.0, 0.0, 0.0]
+        self._bias: Vector = (0.0, 0.0, 0.0)
         self._odd = False
         """Uncertainty and stuck channels have their turn at every other step."""
         self._heading_at_contact: float | None = None
@@ -298,8 +299,10 @@ class AttitudeTracker:
                 rx, ry, rz = ax - GRAVITY * up[0], ay - GRAVITY * up[1], az - GRAVITY * up[2]
                 residual_2 = rx * rx + ry * ry + rz * rz
             self.resting = bool(found["restDetected"].item(end))
-            self._bias = found["bias"][end].tolist()
-            self._uncertainty.step(2 * self._step_rows * self._period_s, turned, up, residual_2, self.resting)
+            bx, by, bz = found["bias"][end].tolist()
+            self._bias = bx, by, bz
+            seconds = 2 * self._step_rows * self._period_s
+            self._uncertainty.step(seconds, turned, up, residual_2, self._bias, self.resting)
             self._stuck.step(raw[end].tolist())
         self._said = None
 
