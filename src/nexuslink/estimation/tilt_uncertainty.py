@@ -120,7 +120,7 @@ class BiasUncertainty:
         self._p = math.radians(settings["biasSigmaInit"]) ** 2 * _EYE
         self._left = _EYE
         self._wandered = np.zeros((3, 3))
-        self._mistaken = np.zeros(3)
+        self._mistaken = self._followed = np.zeros(3)
         self._age_s = self._due_s = 0.0
         self._drifted_s = 0.0
         self._resting = False
@@ -151,7 +151,10 @@ class BiasUncertainty:
     def _settle(self, bias: Vector, up: Vector) -> None:
         due_s, vertical = self._due_s, np.array(up)
         before_s, self._drifted_s = self._drifted_s, self._drifting_s()
-        see = _EYE if self._resting else _EYE - vertical[:, None] * vertical
+        share = -math.expm1(-due_s / self._tau_s) if before_s else 1.0
+        self._followed = self._followed + share * (vertical - self._followed)  # the low pass sees the pose late
+        followed = self._followed / np.linalg.norm(self._followed)
+        see = _EYE if self._resting else _EYE - followed[:, None] * followed
         gain = self._p @ see @ np.linalg.inv(see @ self._p @ see + self._noise[self._resting] / due_s * _EYE)
         self._p = self._p - gain @ self._p + self._growth * due_s * _EYE
         keep = _EYE - gain
