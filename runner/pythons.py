@@ -22,8 +22,10 @@ OLDEST = (3, 11)
 PROBE_LIMIT_S = 20.0
 TEST_LIMIT_S = 1200.0
 #: What the other interpreters need not repeat: the tests of ./run start whole environments, those of the suites start
-#: this machine's own interpreter again and again.
-NOT_AGAIN = tuple(f"--ignore=tests/{room}" for room in ("run", "hil", "benchmarks", "soak", "firmware_protocol"))
+#: this machine's own interpreter again and again, and evaluation computes for long with what is tested by itself.
+NOT_AGAIN = tuple(
+    f"--ignore=tests/{room}" for room in ("run", "hil", "benchmarks", "soak", "firmware_protocol", "evaluation")
+)
 
 _PROBE = "import sys, ssl, ctypes, venv; print(*sys.version_info[:3], sys.implementation.name)"
 

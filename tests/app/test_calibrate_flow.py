@@ -122,7 +122,7 @@ def test_weights_from_the_list_of_tools_into_the_tool(window, begin, until, arch
     assert isinstance(window.view, ConnectView)
 
 
-@pytest.mark.parametrize("choice", ["zero", "poses", "turning"])
+@pytest.mark.parametrize("choice", ["zero", "poses", pytest.param("turning", marks=pytest.mark.thorough)])
 def test_the_others_end_with_a_verdict(window, begin, until, choice):
     wizard = begin()
     view = run_to_verdict(window, wizard, until, choice)

@@ -158,6 +158,7 @@ def test_plots_without_a_display(folder: Path, tmp_path: Path) -> None:
         assert png(picture) == size
 
 
+@pytest.mark.thorough
 def test_calibrated_per_sensor_on_the_real_recordings(capsys: pytest.CaptureFixture[str]) -> None:
     """The promise: without a truth, by gyroscope and accelerometer alone, better than the best published filter."""
     where = attitude_files()[0].parent
