@@ -89,8 +89,8 @@ class ForceModel:
         self._apart = own * np.array([[1.0, -other[0]], [-other[1], 1.0]])
         self._mass_axis = calibration.tip_mass_kg[:, None] * calibration.axis
         self._creep = [_creep_of(calibration, tip, rate_hz) for tip in range(2)]
-        self._lags: Array = np.zeros(2 * LAGS)
-        """Of the loads, psoas tip first."""
+        self.lags: Array = np.zeros(2 * LAGS)
+        """(2 x 4,) what `lags_n` is made of. Later batches leave it as it is."""
         self._settled = False
         """The lags have a beginning."""
         self._last_us = math.nan
@@ -146,7 +146,7 @@ class ForceModel:
         weight = self._mass_axis @ specific_force
         measured = self._calibration.gain_n_per_count * (mean_counts - self._calibration.zero_counts)
         if not self._settled:  # before the first sample
-            self._lags, self._settled = np.repeat(weight, LAGS), True
+            self.lags, self._settled = np.repeat(weight, LAGS), True
         for _ in range(2):  # what is taken off was no load, and left no creep: that changes the tare a little
             tare = measured - self._expected(weight + self._creep_n())
             self._forget(tare - self._tare_n - self._zero_shift_n)
@@ -198,15 +198,14 @@ class ForceModel:
         return np.asarray((share * self.lags_n).sum(axis=1))
 
     def _forget(self, newtons: Array) -> None:
-        self._lags = self._lags - np.repeat(newtons, LAGS)
+        self.lags = self.lags - np.repeat(newtons, LAGS)
 
     # -- every batch ----------------------------------------------------------------------------------------------
 
     @property
     def lags_n(self) -> Array:
-        """(2, 4) how much of the load each lag has followed so far, the slow one last; newtons. Later batches leave
-        it as it is."""
-        return self._lags.reshape(2, LAGS)
+        """(2, 4) how much of the load each lag has followed so far, the slow one last; newtons."""
+        return self.lags.reshape(2, LAGS)
 
     @property
     def creep_left_n(self) -> float:
@@ -250,9 +249,9 @@ class ForceModel:
         if self._curved:
             multiply(work.flat, work.flat, work.squares)
             multiply(work.squares, work.flat, work.cubes)
-        work.lags[...] = self._lags
+        work.lags[...] = self.lags
         made: Array = work.dot(work.vector)  # a new array each time: its parts are handed out
-        self._lags = made[: 2 * LAGS]
+        self.lags = made[: 2 * LAGS]
         return made[2 * LAGS :].reshape(-1, 2)
 
     def _work_of(self, n: int) -> _Work:
@@ -278,7 +277,7 @@ class ForceModel:
         for tip, creep in enumerate(self._creep):
             creep.lags = self.lags_n[tip]
             np.subtract(creep.remove(parts[tip]), parts[2 + tip], out=force[tip])
-        self._lags = np.concatenate([creep.lags for creep in self._creep])
+        self.lags = np.concatenate([creep.lags for creep in self._creep])
         return force.T
 
     def _features(self, raw: Counts, specific_force: Array) -> Array:
@@ -299,7 +298,7 @@ class ForceModel:
         for tip, creep in enumerate(self._creep):
             creep.settle(float(before[tip]))
         self._settled = True
-        self._lags = np.concatenate([creep.lags for creep in self._creep])
+        self.lags = np.concatenate([creep.lags for creep in self._creep])
 
     def _wait(self, gap_s: float) -> None:
         """Samples are missing: the load counts as the last one meanwhile."""
@@ -307,7 +306,7 @@ class ForceModel:
         for tip, creep in enumerate(self._creep):
             creep.lags = self.lags_n[tip]
             creep.wait(gap_s, float(load[tip]))
-        self._lags = np.concatenate([creep.lags for creep in self._creep])
+        self.lags = np.concatenate([creep.lags for creep in self._creep])
 
     def _with_gaps(self, t_us: NDArray[np.int64], raw: Counts, specific_force: Array) -> Array:
         """Piece by piece, with the time between the pieces gone by for the creep."""
