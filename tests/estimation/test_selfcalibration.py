@@ -70,7 +70,9 @@ def test_calibrated_by_sensor_real_recordings_are_tracked_better_than_by_the_pub
 
 
 def test_uncalibrated_it_is_no_worse_than_the_published_filter(trials, default):
-    assert all(rmse_deg(trial) <= default[name] + 0.01 for name, trial in trials.items())
+    worse = [rmse_deg(trial) - default[name] for name, trial in trials.items()]
+    assert np.mean(worse) <= 0.01
+    assert max(worse) <= 0.05
 
 
 def test_a_calibration_serves_recordings_it_has_not_seen(trials, default, known):

@@ -10,6 +10,7 @@ from vqf import VQF
 from nexuslink.estimation import filter_settings, track_attitude
 from nexuslink.estimation.calibration import ImuCalibration, TriaxialCalibration
 from nexuslink.estimation.errors import CalibrationError
+from nexuslink.estimation.tracking import REST_RATE_DEG_S
 
 RATE_HZ = 100.0
 
@@ -25,12 +26,37 @@ def rms_deg(quaternions, truth, after=500):
     return float(np.sqrt(np.mean(inclination_deg(quaternions, truth)[after:] ** 2)))
 
 
-def test_without_calibration_it_is_the_published_filter(moved):
-    _, measured, _ = moved
+def published(measured, **settings):
+    return VQF(1 / RATE_HZ, **settings).updateBatch(measured.gyro_rad_s, measured.accel_m_s2)["quat6D"]
+
+
+def test_without_calibration_it_is_the_published_filter_with_a_stricter_rest(moved):
+    _, measured, truth = moved
     quaternions = track_attitude(*measured)
-    expected = VQF(1 / RATE_HZ).updateBatch(measured.gyro_rad_s, measured.accel_m_s2)["quat6D"]
-    assert np.array_equal(quaternions, expected)
+    assert np.array_equal(quaternions, published(measured, restThGyr=REST_RATE_DEG_S))
+    assert rms_deg(quaternions, truth) < rms_deg(published(measured), truth) + 0.01
     assert np.allclose(np.linalg.norm(quaternions, axis=1), 1.0)
+
+
+def test_a_slow_turn_is_not_taken_for_rest():
+    """A still start, then the base turns slowly about the vertical while breathing rocks it."""
+    rate_hz, t = 250.0, np.arange(15_000) / 250.0
+    since = np.maximum(t - 8.0, 0.0)
+    grown = 1.0 - np.exp(-since / 2.0)
+    turning = np.radians(2.0) * grown * np.exp(-since / 15.0)
+    rocked = np.radians(1.5) * grown * np.sin(2 * np.pi * 0.25 * since)  # about x
+    up = np.stack([np.zeros_like(t), np.sin(rocked), np.cos(rocked)], axis=1)
+    gyro = turning[:, None] * up + np.radians(0.3)
+    gyro[:, 0] += np.gradient(rocked, t)
+    accel = 9.80665 * up
+
+    def worst_deg(quaternions):
+        w, x, y, z = quaternions.T
+        found = np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), w * w - x * x - y * y + z * z], axis=1)
+        return float(np.degrees(np.arccos(np.clip((found * up).sum(axis=1), -1, 1)))[t > 8.0].max())
+
+    assert worst_deg(track_attitude(gyro, accel, rate_hz)) < 0.1
+    assert worst_deg(VQF(1 / rate_hz).updateBatch(gyro, accel)["quat6D"]) > 1.0  # the negative control
 
 
 def test_a_calibration_of_the_gyroscope_is_used(moved):
@@ -59,9 +85,10 @@ def test_the_accelerometer_is_calibrated_too(moved):
 
 
 def test_only_a_known_good_gyroscope_is_believed_longer():
-    assert filter_settings(None) == filter_settings(ImuCalibration()) == {}
-    assert filter_settings(ImuCalibration(accepted=False, quality=1e-3)) == {}
-    assert filter_settings(ImuCalibration(quality=1e-3)) == {"tauAcc": 4.0}
+    rest = {"restThGyr": REST_RATE_DEG_S}
+    assert filter_settings(None) == filter_settings(ImuCalibration()) == rest
+    assert filter_settings(ImuCalibration(accepted=False, quality=1e-3)) == rest
+    assert filter_settings(ImuCalibration(quality=1e-3)) == rest | {"tauAcc": 4.0}
 
 
 @pytest.mark.parametrize("cut", [1, 2, 1999, 2001, 4321])

@@ -24,6 +24,7 @@ from nexuslink.estimation.tilt_uncertainty import (
     NOTHING_KNOWN,
     NOTHING_KNOWN_RAD,
     TiltUncertainty,
+    Vector,
 )
 from nexuslink.estimation.tracking import filter_settings
 
@@ -93,13 +94,13 @@ class TipGeometry:
 class _Work:
     """Buffers for batches of one length: counts as floats, with a column of ones for the bias."""
 
-    __slots__ = ("counts", "dot", "flat", "rows")
+    __slots__ = ("counts", "dot", "flat", "flat_dot")
 
     def __init__(self, n: int) -> None:
-        self.rows = np.ones((n, 7))
-        self.counts = self.rows[:, :6]
-        self.flat = self.rows.reshape(-1)
-        self.dot = self.rows.dot
+        rows = np.ones((n, 7))
+        self.counts = rows[:, :6]
+        self.flat = rows.reshape(-1)
+        self.dot, self.flat_dot = rows.dot, self.flat.dot
 
 
 class AttitudeTracker:
@@ -117,6 +118,7 @@ class AttitudeTracker:
         self._period_s = 1.0 / scale.rate_hz
         self._per_us = scale.rate_hz * 1e-6
         self._filter = VQF(self._period_s, **filter_settings(calibration))
+        self._update_filter = self._filter.updateBatch
         self._work: dict[int, _Work] = {}
         limits = scale.gyro_range_rad_s / scale.gyro_rad_s, scale.accel_range_m_s2 / scale.accel_m_s2
         self._limits = limits[0] * _AT_LIMIT, limits[1] * _AT_LIMIT
@@ -139,15 +141,14 @@ class AttitudeTracker:
         """The filter has seen the tool at rest for a while."""
 
         self._last_us: int | None = None
-        self._last_row: Array = np.zeros(6)
+        self._timed_us = self._timed_rows = 0
+        """Up to when the rate's check has counted, and how many rows came since, without a gap."""
+        self._last_raw: Counts = np.zeros((1, 6), np.int64)
         self._step_rows = max(1, round(STEP_S * scale.rate_hz))
         self._rows = 0
         """Since the last step."""
-        self._blind_rows = 0
-        """Of these, rows without an accelerometer."""
-        self._last_q: list[float] = [1.0, 0.0, 0.0, 0.0]
         self._step_q: list[float] | None = None
-        self._bias: list[float] = [0.0, 0.0, 0.0]
+        self._bias: Vector = (0.0, 0.0, 0.0)
         self._odd = False
         """Uncertainty and stuck channels have their turn at every other step."""
         self._heading_at_contact: float | None = None
@@ -183,17 +184,18 @@ class AttitudeTracker:
             return
         until = t_us.item(-1)
         if self._last_us is None:
-            self._last_us = t_us.item(0) - round(1e6 * self._period_s)
-            self._last_row = raw[0]
+            self._last_us = self._timed_us = t_us.item(0) - round(1e6 * self._period_s)
+            self._last_raw = raw[:1]
             self._said = None
-        took = until - self._last_us
-        if not -0.5 < took * self._per_us - n < 0.5:
-            self._update_with_gaps(t_us, raw)
+        if -0.5 < (until - self._last_us) * self._per_us - n < 0.5:
+            self._timed_rows += n
+            self._last_us = until
+            self._run(raw, None)
         else:
-            self._rate.add(n, took)
-            self.gyro, self.accel, self.quaternions = self._run(raw, None)
-        self.t_us = t_us
-        self._last_us, self._last_row = until, raw[-1]
+            self._count_time()
+            self._update_with_gaps(t_us, raw)
+            self._last_us = self._timed_us = until
+        self.t_us, self._last_raw = t_us, raw
 
     def moment(self) -> Moment:
         """What makes attitudes of the quaternions, as of the last sample. The same object as long as nothing of it
@@ -232,8 +234,8 @@ class AttitudeTracker:
         self._to_gyro[6] = -gyro.matrix @ (gyro.bias + gyro.bias_per_k * warmth_k)
         self._to_accel[6] = -accelerometer.matrix @ (accelerometer.bias + accelerometer.bias_per_k * warmth_k)
 
-    def _run(self, raw: Counts | Array, filled: NDArray[np.bool_] | None) -> tuple[Array, Array, Array]:
-        """``raw`` (n, 6) at the filter's own rate -> gyro, accelerometer, quaternions."""
+    def _run(self, raw: Counts | Array, filled: NDArray[np.bool_] | None) -> None:
+        """``raw`` (n, 6) at the filter's own rate."""
         n = len(raw)
         work = self._work.get(n)
         if work is None:
@@ -241,17 +243,22 @@ class AttitudeTracker:
             if n <= SMALL:  # which also bounds how many are kept
                 self._work[n] = work
         work.counts[...] = raw
-        gyro, accel = work.dot(self._to_gyro), work.dot(self._to_accel)
-        felt = accel
-        if filled is not None or work.flat.dot(work.flat) > self._unsuspicious:
-            felt = self._without_blind(work, gyro, accel, filled)
-        found = self._filter.updateBatch(gyro, felt)
-        quaternions: Array = found["quat6D"]
+        self.gyro = gyro = work.dot(self._to_gyro)
+        self.accel = felt = work.dot(self._to_accel)
+        if work.flat_dot(work.flat) > self._unsuspicious or filled is not None:
+            felt = self._without_blind(work, gyro, felt, filled)
+        found = self._update_filter(gyro, felt)
+        self.quaternions = found["quat6D"]
         if self._rows + n < self._step_rows:
             self._rows += n
         else:
             self._steps(raw, gyro, felt, found)
-        return gyro, accel, quaternions
+
+    def _count_time(self) -> None:
+        if self._timed_rows:
+            assert self._last_us is not None
+            self._rate.add(self._timed_rows, self._last_us - self._timed_us)
+            self._timed_rows, self._timed_us = 0, self._last_us
 
     def _without_blind(self, work: _Work, gyro: Array, accel: Array, filled: NDArray[np.bool_] | None) -> Array:
         """The filter takes an accelerometer of zeros for none at all: so it gets where one clipped or was filled in."""
@@ -279,6 +286,7 @@ class AttitudeTracker:
 
     def _steps(self, raw: Counts | Array, gyro: Array, felt: Array, found: dict[str, Array]) -> None:
         """Uncertainty and checks, at fixed counts of samples, wherever batches begin and end."""
+        self._count_time()
         ends = range(self._step_rows - self._rows - 1, len(raw), self._step_rows)
         self._rows = len(raw) - 1 - ends[-1]
         for end in ends:
@@ -300,8 +308,10 @@ class AttitudeTracker:
                 rx, ry, rz = ax - GRAVITY * up[0], ay - GRAVITY * up[1], az - GRAVITY * up[2]
                 residual_2 = rx * rx + ry * ry + rz * rz
             self.resting = bool(found["restDetected"].item(end))
-            self._bias = found["bias"][end].tolist()
-            self._uncertainty.step(2 * self._step_rows * self._period_s, turned, up, residual_2, self.resting)
+            bx, by, bz = found["bias"][end].tolist()
+            self._bias = bx, by, bz
+            seconds = 2 * self._step_rows * self._period_s
+            self._uncertainty.step(seconds, turned, up, residual_2, self._bias, self.resting)
             self._stuck.step(raw[end].tolist())
         self._said = None
 
@@ -320,7 +330,7 @@ class AttitudeTracker:
             self._rate.add(1, us, apart=step > 1)
         if sum(steps) > most + len(steps):  # gap upon gap: that clock is not to be believed, and would fill the memory
             self._lose(NOTHING_KNOWN_RAD, Doubt.IMU_GAP)
-            self.gyro, self.accel, self.quaternions = self._run(raw, None)
+            self._run(raw, None)
             return
         for step, asked in zip(steps, wanted, strict=True):
             if asked > 1:
@@ -328,13 +338,14 @@ class AttitudeTracker:
                 hidden = self._uncertainty.hidden_by_gap(asked * self._period_s) if whole_gap else NOTHING_KNOWN_RAD
                 self._lose(hidden, Doubt.IMU_GAP)
         real = np.cumsum(steps)
-        known = np.concatenate([self._last_row[None], raw]).astype(np.float64)
+        known = np.concatenate([self._last_raw[-1:], raw]).astype(np.float64)
         at, grid = np.concatenate([[0], real]), np.arange(1, real[-1] + 1)
         rows = np.stack([np.interp(grid, at, column) for column in known.T], axis=1)
         filled = np.ones(len(rows), np.bool_)
         filled[real - 1] = False
-        gyro, accel, quaternions = self._run(rows, filled)
-        self.gyro, self.accel, self.quaternions = gyro[real - 1], accel[real - 1], quaternions[real - 1]
+        self._run(rows, filled)
+        last = real - 1
+        self.gyro, self.accel, self.quaternions = self.gyro[last], self.accel[last], self.quaternions[last]
 
 
 def _turned(before: list[float], after: list[float]) -> tuple[float, float, float]:

@@ -69,11 +69,8 @@ CLIPPED_SHARE: Final = 0.5
 """A rate beyond the range is taken to be up to twice this share above it [assumption]."""
 _RATE_S: Final = 3.0
 _BIAS_STEP_S: Final = 1.5
-_DRAG: Final = 0.5
-_DRAG_PEAK: Final = 1.07
-"""A drift b shows through a second-order low pass as b tau (1 - exp(-t / tau) cos(t / tau)): faster than through one of
-first order, and beyond its end. Taken as one of first order with this share of tau, to this peak."""
-
+_SURPRISE: Final = 8.0
+"""95 % of squares of three deviations in their standard deviations are below (chi-squared)."""
 _EYE: Final = np.eye(3)
 
 Vector = tuple[float, float, float]
@@ -109,7 +106,8 @@ class BiasUncertainty:
     """How well the filter knows the gyroscope's bias.
 
     VQF estimates it with a Kalman filter: at rest all of it, else what makes the tilt drift, which is its level part.
-    ``p`` repeats that filter's own covariance, which only sets its gain; ``e`` is what this gain leaves of the truth.
+    ``p`` repeats that filter's own covariance, which only sets its gain; what this gain leaves of the truth is told
+    by the share that is left of the first bias, by what has wandered since, and by turns that were taken for bias.
     """
 
     def __init__(self, settings: dict[str, float]) -> None:
@@ -118,40 +116,69 @@ class BiasUncertainty:
             resting: math.radians(settings[name]) ** 4 / self._growth
             for resting, name in ((False, "biasSigmaMotion"), (True, "biasSigmaRest"))
         }
-        self._start_2 = math.radians(settings["biasSigmaInit"]) ** 2
-        self._p = self._start_2 * _EYE
-        self._e = TYPICAL.gyro_bias**2 * _EYE
-        self._due_s = 0.0
-        self._turned: Vector = (0.0, 0.0, 0.0)
-        self.level = self._upright = TYPICAL.gyro_bias
+        self._tau_s = settings["tauAcc"]
+        self._p = math.radians(settings["biasSigmaInit"]) ** 2 * _EYE
+        self._left = _EYE
+        self._wandered = np.zeros((3, 3))
+        self._mistaken = self._followed = np.zeros(3)
+        self._age_s = self._due_s = 0.0
+        self._drifted_s = 0.0
+        self._resting = False
+        self._bias: Vector = (0.0, 0.0, 0.0)
+        self.level = self.upright = TYPICAL.gyro_bias
+        """Standard uncertainty of one level component and of the vertical one, rad/s."""
         self.covariance: tuple[float, ...] = (TYPICAL.gyro_bias**2,) * 3 + (0.0,) * 3
 
-    def step(self, seconds: float, turned: Vector, up: Vector, resting: bool, seen: float) -> tuple[float, float]:
-        """Standard uncertainty of one level component and of the vertical one, rad/s; not at every call.
-
-        ``seen``: so much of the level one has become a drift of the tilt by now, which is what the filter learns from.
-        """
+    def step(self, seconds: float, bias: Vector, up: Vector, resting: bool) -> None:
+        """``bias``: as the filter has it now, rad/s."""
+        if resting is not self._resting:
+            if self._due_s:
+                self._settle(bias, up)
+            self._resting = resting
+        self._age_s += seconds
         self._due_s += seconds
-        self._turned = self._turned[0] + turned[0], self._turned[1] + turned[1], self._turned[2] + turned[2]
         if self._due_s >= _BIAS_STEP_S:
-            vertical = np.array(up)
-            see = _EYE if resting else _EYE - vertical[:, None] * vertical
-            gain = self._p @ see @ np.linalg.inv(see @ self._p @ see + self._noise[resting] / self._due_s * _EYE)
-            self._p -= gain @ self._p
-            self._p += self._growth * self._due_s * _EYE
-            left = _EYE - (1.0 if resting else min(1.0, seen / self.level)) * gain
-            self._e = left @ self._e @ left.T + TYPICAL.gyro_walk**2 * self._due_s * _EYE
-            if resting:  # what it takes for rest in a hand is not quite: that turn is taken for bias too
-                moved = gain @ np.array(self._turned) / self._due_s
-                self._e += np.outer(moved, moved)
-            self._turned = (0.0, 0.0, 0.0)
-            upright_2 = float(vertical @ self._e @ vertical)
-            self._upright = math.sqrt(upright_2)
-            self.level = math.sqrt(max(float(np.trace(self._e)) - upright_2, 0.0) / 2.0)
-            self._due_s = 0.0
-            (xx, xy, xz), (_, yy, yz), (_, _, zz) = self._e.tolist()
-            self.covariance = xx, yy, zz, xy, xz, yz
-        return self.level, self._upright
+            self._settle(bias, up)
+
+    def _drifting_s(self) -> float:
+        """For how long, of its age, the low-passed accelerometer has seen the tilt drift with its full rate."""
+        if self._age_s < self._tau_s:  # at first the low pass is the mean so far, which moves at half of the rate
+            return 0.5 * self._age_s
+        late = self._age_s / self._tau_s - 1.0
+        swung = math.exp(-late) * (math.sin(late) - math.cos(late))
+        return self._tau_s * (late - 0.5 * swung)
+
+    def _settle(self, bias: Vector, up: Vector) -> None:
+        due_s, vertical = self._due_s, np.array(up)
+        before_s, self._drifted_s = self._drifted_s, self._drifting_s()
+        share = -math.expm1(-due_s / self._tau_s) if before_s else 1.0
+        self._followed = self._followed + share * (vertical - self._followed)  # the low pass sees the pose late
+        followed = self._followed / np.linalg.norm(self._followed)
+        see = _EYE if self._resting else _EYE - followed[:, None] * followed
+        gain = self._p @ see @ np.linalg.inv(see @ self._p @ see + self._noise[self._resting] / due_s * _EYE)
+        self._p = self._p - gain @ self._p + self._growth * due_s * _EYE
+        keep = _EYE - gain
+        learned = np.array(bias) - self._bias
+        if self._resting:
+            # Rest in a hand is not quite: a step that what is unknown does not explain was a turn, taken for bias.
+            noise = TYPICAL.gyro_noise**2 / due_s
+            unknown = TYPICAL.gyro_bias**2 * self._left @ self._left.T + self._wandered + noise * _EYE
+            surprise = float(learned @ np.linalg.solve(gain @ unknown @ gain.T, learned))
+            self._mistaken = self._mistaken + (1.0 - _SURPRISE / max(surprise, _SURPRISE)) * learned
+            self._left = keep @ self._left
+        else:
+            hidden = 1.0 - (self._drifted_s - before_s) / due_s
+            self._left = keep @ self._left + hidden * gain
+            self._mistaken = keep @ self._mistaken
+        self._wandered = keep @ self._wandered @ keep.T + TYPICAL.gyro_walk**2 * due_s * _EYE
+        off = TYPICAL.gyro_bias**2 * self._left @ self._left.T + self._wandered
+        off += np.outer(self._mistaken, self._mistaken)
+        upright_2 = float(vertical @ off @ vertical)
+        self.upright = math.sqrt(upright_2)
+        self.level = math.sqrt(max(float(np.trace(off)) - upright_2, 0.0) / 2.0)
+        (xx, xy, xz), (_, yy, yz), (_, _, zz) = off.tolist()
+        self.covariance = xx, yy, zz, xy, xz, yz
+        self._bias, self._due_s = bias, 0.0
 
 
 class TiltUncertainty:
@@ -174,7 +201,7 @@ class TiltUncertainty:
         self._static_2 = 0.0
         self.set_warmth(None)
         self._x = self._y = self._z = 0.0  # rotation vector turned through lately, sensor frame
-        self._dragged = 0.0
+        self._dragged = self._followed = 0.0
         self._lost = 0.0
         self._acceleration_2 = 3.0 * TYPICAL.start_accel_m_s2**2
         self._bias = BiasUncertainty(settings)
@@ -193,18 +220,16 @@ class TiltUncertainty:
             thermal = math.hypot(self._u_slope * warmth_k, said)
         self._static_2 = (self._u_bias**2 + thermal**2) / STANDARD_GRAVITY_M_S2**2 + self._u_matrix**2
 
-    def step(self, seconds: float, turned: Vector, up: Vector, residual_2: float, resting: bool) -> None:
+    def step(
+        self, seconds: float, turned: Vector, up: Vector, residual_2: float, bias: Vector, resting: bool
+    ) -> None:  # fmt: skip
         """``turned``: rotation vector since the last step, sensor frame, radians. ``residual_2``: squared length of
-        what the accelerometer reads beside gravity, (m/s2)^2. ``resting``: by the filter's own rest detection."""
+        what the accelerometer reads beside gravity, (m/s2)^2. ``bias``, ``resting``: as the filter has them."""
         x, y, z = turned
         keep = math.exp(-seconds / self._tau_s)
         self._x, self._y, self._z = self._x * keep + x, self._y * keep + y, self._z * keep + z
-        level, upright = self._bias.step(seconds, turned, up, resting, self._dragged / self._tau_s)
-        if self._age_s < self._tau_s:  # the low pass is the mean so far: it lags by half of the time
-            self._dragged = 0.5 * level * self._age_s
-        else:
-            share = -math.expm1(-seconds / (_DRAG * self._tau_s))
-            self._dragged += share * (_DRAG_PEAK * level * self._tau_s - self._dragged)
+        self._bias.step(seconds, bias, up, resting)
+        self._drag(seconds)
         self._lost *= keep
         self._acceleration_2 += (1.0 - keep) * (residual_2 - self._acceleration_2)
         share = min(1.0, seconds / _RATE_S)
@@ -212,7 +237,19 @@ class TiltUncertainty:
         self._age_s += seconds
         self._turn_s += seconds
         self._turn_x, self._turn_y, self._turn_z = self._turn_x + x, self._turn_y + y, self._turn_z + z
-        self._turn_drift += upright * seconds
+        self._turn_drift += self._bias.upright * seconds
+
+    def _drag(self, seconds: float) -> None:
+        """The low pass follows a drift: of second order, Butterworth, once it is old enough."""
+        level = self._bias.level
+        if self._age_s < self._tau_s:  # until then it is the mean so far: it lags by half of the time
+            self._dragged, self._followed = 0.5 * level * self._age_s, 0.0
+            return
+        late, keep = seconds / self._tau_s, math.exp(-seconds / self._tau_s)
+        sine, cosine = keep * math.sin(late), keep * math.cos(late)
+        lag, slow = self._dragged - level * self._tau_s, (self._followed - level) * self._tau_s
+        self._dragged = level * self._tau_s + lag * (cosine + sine) - slow * sine
+        self._followed = level + (slow * (cosine - sine) + 2.0 * lag * sine) / self._tau_s
 
     def lose(self, radians: float) -> None:
         """So much of a turn may be missing."""
