@@ -1,4 +1,7 @@
-"""Does the stated 95 % interval hold the truth? Random simulated tools, hands and temperatures, after six poses."""
+"""Does the stated 95 % interval hold the truth? Random simulated tools, hands and temperatures, after six poses.
+
+The model of the uncertainty was derived from the filter and looked at on seeds from 5000 on, never on those used here.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +61,10 @@ def test_the_interval_holds_the_truth() -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(600)
 def test_the_interval_holds_the_truth_over_many_tools() -> None:
-    said, halved = coverages(range(1000, 1200), 60.0)
+    """The turn's error is one bias of each tool: of 200 tools its share would scatter by 1.5 % of itself."""
+    said, halved = coverages(range(1000, 1400), 60.0)
     assert all(0.93 < share < 0.97 for share in said.values()), said
     assert not any(share > 0.93 for share in halved.values()), halved
 

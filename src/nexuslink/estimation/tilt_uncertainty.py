@@ -5,7 +5,7 @@ four things are added in squares, each as the standard uncertainty of one compon
 
 - *static*: accelerometer bias, its temperature slope and matrix: they look like gravity and stay;
 - *turned*: (uncertainty of the gyroscope's matrix) x (angle turned through lately), and what an error of the
-  gyroscope's bias drags along, bias x tau: forgotten with tau;
+  gyroscope's bias drags along, up to bias x tau: forgotten with tau, and less as the filter learns the bias;
 - *accelerated*: the movement's own acceleration, as far as the filter's low pass lets it through;
 - *lost*: what missing or clipped samples may have hidden: forgotten with tau.
 
