@@ -24,7 +24,6 @@ from nexuslink.estimation.tilt_uncertainty import (
     NOTHING_KNOWN,
     NOTHING_KNOWN_RAD,
     TiltUncertainty,
-    TiltVariance,
     Vector,
 )
 from nexuslink.estimation.tracking import filter_settings
@@ -155,8 +154,8 @@ class AttitudeTracker:
         self._heading_at_contact: float | None = None
         self._touching = False
         self._lost_by = Doubt.IMU_GAP
-        self._said: tuple[TiltVariance, float | None, float, Doubt | None] | None = None
-        """The part of `moment` that changes with a step, a loss or a contact only."""
+        self._said: Moment | None = None
+        """Until the next step, loss, contact or temperature."""
         self._rate, self._stuck, self._agreement = RateCheck(scale.rate_hz), StuckCheck(), AgreementCheck()
 
     def set_temperature(self, celsius: float) -> None:
@@ -199,20 +198,23 @@ class AttitudeTracker:
         self.t_us, self._last_raw = t_us, raw
 
     def moment(self) -> Moment:
-        """What `state` is made of, as of the last sample. Cheap; later batches do not change it."""
-        if self._said is None:
+        """What makes attitudes of the quaternions, as of the last sample. The same object as long as nothing of it
+        changes; later batches do not change it."""
+        said = self._said
+        if said is None:
             touching = self._touching and self._heading_at_contact is not None
-            self._said = (
+            said = self._said = Moment(
+                self._axes,
                 self._uncertainty.tilt if len(self.quaternions) else NOTHING_KNOWN,
                 self._heading_at_contact if touching else None,
                 self._uncertainty.turn_2 if touching else 0.0,
                 self.doubt,
             )
-        return Moment(self._last_us or 0, self.quaternions, self._axes, *self._said)
+        return said
 
     def state(self) -> Attitude:
         """As of the last sample. Before the first one: an upright tool of which nothing is known."""
-        return self.moment().attitude()
+        return self.moment().attitude(self.t_us, self.quaternions)
 
     @property
     def doubt(self) -> Doubt | None:

@@ -32,12 +32,30 @@ class Tool:
         """Of a tip's weight where nothing is known of its attitude."""
 
 
+class Circumstances(NamedTuple):
+    """What holds for many batches in a row. ``standing``: the doubt about temperature and record."""
+
+    tool: Tool
+    moment: Moment
+    uncertainty: ForceUncertainty
+    stuck: bool
+    standing: Doubt | None
+
+
+Inertial = tuple[NDArray[np.int64], Array, Array, Array]
+"""Of consecutive samples of the inertial unit: times (m,), specific force and rate (m, 3), quaternions (m, 4)."""
+
+
 class Poses(NamedTuple):
-    """Quaternions (m, 4) of the samples themselves, or with the times (m,) that they have and the (n,) asked for."""
+    """Quaternions (m, 4) of the samples themselves, or with the times (m,) that they have and the (n,) asked for.
+
+    ``silent``: some of the times asked for lie beyond the inertial unit's last sample, or there is none.
+    """
 
     quaternions: Array
     have_us: NDArray[np.int64] | None
     at_us: NDArray[np.int64] | None
+    silent: bool = False
 
     def up(self) -> Array:
         """(n, 3), linear between the samples, NaN after the last one."""
@@ -60,37 +78,39 @@ class Estimates:
     """
 
     def __init__(
-        self, tool: Tool, t_us: NDArray[np.int64], force_n: Array, raw: NDArray[np.signedinteger], accel: Array,
-        poses: Poses | None, moment: Moment, uncertainty: ForceUncertainty, lags_n: Array, silent: bool, stuck: bool,
-        standing: Doubt | None,
+        self, circumstances: Circumstances, t_us: NDArray[np.int64], force_n: Array, raw: NDArray[np.signedinteger],
+        accel: Array, lags: Array, inertial: Inertial, poses: Poses | None = None,
     ) -> None:  # fmt: skip
-        """Made by the estimator. ``poses``: ``None`` where they are the moment's own. ``standing``: the doubt about
-        temperature and record."""
+        """Made by the estimator. ``accel`` (n, 3) and ``lags`` (2 x 4,) as the force was made with. ``poses``: ``None``
+        where they are those of ``inertial``, whose last sample is the batch's attitude."""
         self.t_us, self.force_n = t_us, force_n
-        self._tool, self._raw, self._accel, self._poses, self._moment = tool, raw, accel, poses, moment
-        self._uncertainty, self._lags_n = uncertainty, lags_n
-        self._silent, self._stuck, self._standing = silent, stuck, standing
+        self._circumstances, self._raw, self._accel, self._lags = circumstances, raw, accel, lags
+        self._inertial, self._poses = inertial, poses
+
+    @property
+    def _silent(self) -> bool:
+        return self._poses is not None and self._poses.silent
 
     @cached_property
     def u_force_n(self) -> Array:
         """(n, 2) newtons."""
-        u = self._uncertainty.of(self.force_n, self._accel, self._lags_n)
-        return np.hypot(u, self._tool.u_blind_weight_n) if self._silent else u
+        u = self._circumstances.uncertainty.of(self.force_n, self._accel, self._lags.reshape(2, -1))
+        return np.hypot(u, self._circumstances.tool.u_blind_weight_n) if self._silent else u
 
     @cached_property
     def pressure_kpa(self) -> Array:
         """(n, 2) mean over the contact, NaN where no contact area is known."""
-        return self._tool.contact.kilopascals(self.force_n)
+        return self._circumstances.tool.contact.kilopascals(self.force_n)
 
     @cached_property
     def u_pressure_kpa(self) -> Array:
         """(n, 2), with what is not known of the tissue and the area."""
-        return self._tool.contact.u_kilopascals(self.force_n, self.u_force_n)
+        return self._circumstances.tool.contact.u_kilopascals(self.force_n, self.u_force_n)
 
     @cached_property
     def peak_pressure_kpa(self) -> Array:
         """(n, 2) where it presses hardest, NaN where no contact area is known."""
-        return self._tool.contact.peak_kilopascals(self.force_n)
+        return self._circumstances.tool.contact.peak_kilopascals(self.force_n)
 
     @property
     def tip_angle_deg(self) -> Array:
@@ -105,19 +125,21 @@ class Estimates:
     @cached_property
     def attitude(self) -> Attitude:
         """Angles, turn and their uncertainties as of the batch's last IMU sample."""
-        return self._moment.attitude()
+        t_us, _accel, _gyro, quaternions = self._inertial
+        return self._circumstances.moment.attitude(t_us, quaternions)
 
     @cached_property
     def doubt(self) -> Doubt | None:
         """Why these samples are not to be trusted, the first reason that applies."""
         if self._silent:
             return Doubt.IMU_SILENT
-        if self._moment.doubt is not None:
-            return self._moment.doubt
-        full = self._tool.full_scale_counts
+        tool, moment, _uncertainty, stuck, standing = self._circumstances
+        if moment.doubt is not None:
+            return moment.doubt
+        full = tool.full_scale_counts
         if self._raw.max() >= full or self._raw.min() <= -full:
             return Doubt.FORCE_SATURATED
-        return Doubt.FORCE_STUCK if self._stuck else self._standing
+        return Doubt.FORCE_STUCK if stuck else standing
 
     @property
     def trusted(self) -> bool:
@@ -127,4 +149,5 @@ class Estimates:
     @cached_property
     def _angles(self) -> tuple[Array, Array, Array]:
         poses = self._poses
-        return self._tool.geometry.angles(up_in_sensor(self._moment.quaternions) if poses is None else poses.up())
+        up = up_in_sensor(self._inertial[3]) if poses is None else poses.up()
+        return self._circumstances.tool.geometry.angles(up)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nexuslink.estimation.attitude import AttitudeTracker, up_in_sensor
 from nexuslink.estimation.calibration import ImuScale, ToolCalibration
 from nexuslink.estimation.doubt import Doubt
-from nexuslink.estimation.estimates import Estimates, Poses, Tool
+from nexuslink.estimation.estimates import Circumstances, Estimates, Inertial, Poses, Tool
 from nexuslink.estimation.force import COLDEST_C, WARMEST_C, ForceModel
 from nexuslink.estimation.force_uncertainty import calibrated, noise_n
 from nexuslink.estimation.zero import ZeroTracker
@@ -34,6 +34,7 @@ CLIPPED: Final = 0.98
 """From this share of its range on the accelerometer is not believed."""
 WATCH_HZ: Final = 30.0
 """The force is looked at this often for contact, zero and stuck cells."""
+_IMU_CLIPPED: Final = Doubt.IMU_CLIPPED
 MOST_CREEP_N: Final = 0.02
 """While more creep than this may be left, the zero is not followed [assumption]."""
 
@@ -58,16 +59,18 @@ class Estimator:
         self._accel_limit = CLIPPED * imu.accel_range_m_s2
         self._calibrated = calibrated(calibration)
         self._standing = self._standing_doubt()
-        self._imu_t: NDArray[np.int64] = np.empty(0, np.int64)
-        self._accel = self._gyro = np.empty((0, 3))
-        self._quaternions = np.empty((0, 4))
-        self._before = self._imu_t, self._accel, self._gyro, self._quaternions
-        """The last IMU sample before these, for what lies between."""
+        self._imu: Inertial = np.empty(0, np.int64), np.empty((0, 3)), np.empty((0, 3)), np.empty((0, 4))
+        """The latest samples, all that force may still need."""
+        self._before = self._imu
+        """Those before, for what lies between."""
         self._waiting: list[Stream] = []
         self._touching = False
         self._same = [(0, 0), (0, 0)]
         """Of each cell: its newest count, and since when it reads that."""
         self._stuck = False
+        self._circumstances = Circumstances(
+            self._tool, self._tracker.moment(), self._force.uncertainty, self._stuck, self._standing
+        )
         self._watch_step = max(1, round(force_rate_hz / WATCH_HZ))
         self._watch_us = round(0.9e6 / WATCH_HZ)
         self._watched_us = 0
@@ -91,9 +94,10 @@ class Estimator:
 
     def tare(self, mean_counts: Array) -> bool:
         """Zero the force at the present angle. False before the first IMU sample."""
-        if not len(self._accel):
+        accel = self._imu[1]
+        if not len(accel):
             return False
-        self._force.tare(np.asarray(mean_counts, np.float64), self._accel.mean(axis=0))
+        self._force.tare(np.asarray(mean_counts, np.float64), accel.mean(axis=0))
         self._zero.restart()
         return True
 
@@ -122,10 +126,8 @@ class Estimator:
                 return None
             t_us, raw = force
             # One rate, one timer, the common case. To the byte: a tenth of what comparing such short arrays costs.
-            if len(t_us) == len(self._imu_t) and t_us.tobytes() == self._imu_t.tobytes():
-                own = self._quaternions is self._tracker.quaternions
-                poses = None if own else Poses(self._quaternions, None, None)
-                return self._estimate(t_us, raw, self._accel, self._gyro, poses, False)
+            if t_us.tobytes() == self._imu[0].tobytes():
+                return self._estimate(t_us, raw, self._imu[1], self._imu[2])
         else:
             if force is not None and len(force[0]):
                 self._waiting.append(force)
@@ -135,8 +137,9 @@ class Estimator:
                 raw = np.concatenate([r for _, r in self._waiting])
         until_us = t_us.item(-1)
         due_us = until_us - MAX_WAIT_US
-        if len(self._imu_t):
-            due_us = max(due_us, self._imu_t.item(-1))
+        imu_t = self._imu[0]
+        if len(imu_t):
+            due_us = max(due_us, imu_t.item(-1))
         if until_us <= due_us:
             self._waiting = []
             return self._estimate(t_us, raw, *self._at(t_us))
@@ -147,49 +150,51 @@ class Estimator:
     def _take_imu(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> None:
         tracker = self._tracker
         tracker.update(t_us, raw)
-        accel, gyro, quaternions = tracker.accel, tracker.gyro, tracker.quaternions
+        new: Inertial = t_us, tracker.accel, tracker.gyro, tracker.quaternions
         if self._waiting:  # all that force may still need stays (bounded by MAX_WAIT_US)
-            oldest = self._waiting[0][0].item(0)
-            keep = max(int(self._imu_t.searchsorted(oldest)) - 1, 0)
-            t_us = np.concatenate([self._imu_t[keep:], t_us])
-            accel = np.concatenate([self._accel[keep:], accel])
-            gyro = np.concatenate([self._gyro[keep:], gyro])
-            quaternions = np.concatenate([self._quaternions[keep:], quaternions])
+            imu_t, accel, gyro, quaternions = self._imu
+            keep = max(int(imu_t.searchsorted(self._waiting[0][0].item(0))) - 1, 0)
+            new = (
+                np.concatenate([imu_t[keep:], new[0]]), np.concatenate([accel[keep:], new[1]]),
+                np.concatenate([gyro[keep:], new[2]]), np.concatenate([quaternions[keep:], new[3]]),
+            )  # fmt: skip
         else:
-            self._before = self._imu_t, self._accel, self._gyro, self._quaternions
-        self._imu_t, self._accel, self._gyro, self._quaternions = t_us, accel, gyro, quaternions
+            self._before = self._imu
+        self._imu = new
 
     def _estimate(
-        self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger], accel: Array, gyro: Array, poses: Poses | None,
-        silent: bool,
+        self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger], accel: Array, gyro: Array,
+        poses: Poses | None = None,
     ) -> Estimates:  # fmt: skip
         moment = self._tracker.moment()
-        if moment.doubt is Doubt.IMU_CLIPPED:
+        if moment.doubt is _IMU_CLIPPED:
             accel = self._unclipped(accel)
         model = self._force
         force = model.newtons(t_us, raw, accel, gyro)
         if not self._watched_us < t_us.item(-1) < self._watched_us + self._watch_us:
             self._watch(t_us, force, raw)
-        return Estimates(
-            self._tool, t_us, force, raw, accel, poses, moment, model.uncertainty, model.lags_n, silent, self._stuck,
-            self._standing,
-        )  # fmt: skip
+        now = self._circumstances  # a new standing doubt comes with a new uncertainty
+        if now.moment is not moment or now.uncertainty is not model.uncertainty or now.stuck is not self._stuck:
+            now = self._circumstances = Circumstances(
+                self._tool, moment, model.uncertainty, self._stuck, self._standing
+            )
+        return Estimates(now, t_us, force, raw, accel, model.lags, self._imu, poses)
 
-    def _at(self, t_us: NDArray[np.int64]) -> tuple[Array, Array, Poses, bool]:
+    def _at(self, t_us: NDArray[np.int64]) -> tuple[Array, Array, Poses]:
         """Specific force and rate (n, 3) at these times, linear between samples; where the angles are to be had.
 
         Beyond the IMU's last sample the tool counts as standing still as it last stood, before the first as upright.
         """
-        imu_t, accel, gyro, quaternions = self._imu_t, self._accel, self._gyro, self._quaternions
+        imu_t, accel, gyro, quaternions = self._imu
         if not len(imu_t):
             still = np.tile([0.0, 0.0, self._gravity], (len(t_us), 1))
-            return still, np.zeros_like(still), Poses(quaternions, imu_t, t_us), True
+            return still, np.zeros_like(still), Poses(quaternions, imu_t, t_us, silent=True)
         if t_us.item(0) >= imu_t.item(0):
             after = imu_t.searchsorted(t_us)
             # Clipped: the times are the tool's word, and need not be in order.
             if (imu_t.take(after, mode="clip") == t_us).all():  # two rates, one timer
                 accel, gyro = accel.take(after, axis=0, mode="clip"), gyro.take(after, axis=0, mode="clip")
-                return accel, gyro, Poses(quaternions.take(after, axis=0, mode="clip"), None, None), False
+                return accel, gyro, Poses(quaternions.take(after, axis=0, mode="clip"), None, None)
         else:  # the first force sample lies between two batches of the IMU
             before = [column[-1:] for column in self._before]
             imu_t = np.concatenate([before[0], imu_t])
@@ -201,7 +206,7 @@ class Estimator:
         if silent:
             rows[0][beyond] = up_in_sensor(quaternions[-1:]) * self._gravity
             rows[1][beyond] = 0.0
-        return rows[0], rows[1], Poses(quaternions, imu_t, t_us), silent
+        return rows[0], rows[1], Poses(quaternions, imu_t, t_us, silent)
 
     def _unclipped(self, accel: Array) -> Array:
         """Where the accelerometer is at its end, gravity alone at the attitude of the moment."""
@@ -209,7 +214,7 @@ class Estimator:
         if not clipped.any():
             return accel
         accel = accel.copy()
-        accel[clipped] = up_in_sensor(self._quaternions[-1:]) * self._gravity
+        accel[clipped] = up_in_sensor(self._imu[3][-1:]) * self._gravity
         return accel
 
     def _watch(self, t_us: NDArray[np.int64], force: Array, raw: NDArray[np.signedinteger]) -> None:

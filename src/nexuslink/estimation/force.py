@@ -4,7 +4,8 @@ Theory of operation. Up to cross-talk every step is a polynomial of the counts: 
 accelerometer and a one are rows of a feature matrix, and one matrix product with coefficients that change only with
 temperature, tare and zero gives the crept loads and the tips' weights. What the tip weighs *and* how it is flung about
 is its mass times the specific force that the accelerometer measures along its axis: no attitude is needed. Creep is
-taken out by a linear recursion (`creep`), for a short batch by one more product with a matrix kept for its length.
+taken out by a linear recursion (`creep_filter`). For a batch of one short length all of that is one matrix, from the
+features of all its samples and the lags before to the forces and the lags after: live it costs one product.
 The powers are of counts and not of newtons to save a pass; 64-bit floats hold the cube of 24 bits with room to spare.
 
 It must never know a stream, a message or a clock: times are the tool's, handed in.
@@ -49,37 +50,29 @@ _MOST_GAPS: Final = 64
 """In one batch; with more of them its times are not to be believed."""
 
 
+multiply: Final = np.multiply
 LAGS: Final = CREEP_TERMS + 1
 """Lags of each tip that are followed: the record's and a slow one, for the uncertainty."""
 
 
 class _Work:
-    """Buffers for batches of one length."""
+    """Matrix and buffers for batches of one short length ``n``.
 
-    __slots__ = ("accel", "counts", "cubes", "features", "matrix", "parts", "squares", "state", "vector")
+    ``vector``: counts (n, 2), for a curve their squares and cubes, specific force (n, 3), a one, and the lags before;
+    ``dot`` of it: the lags after, then forces (n, 2).
+    """
 
-    def __init__(self, n: int, curved: bool, creep: list[CreepFilter] | None) -> None:
-        self.features = np.ones((10 if curved else 6, n))
-        self.counts, self.accel = self.features[:2], self.features[2:5]
-        self.squares, self.cubes = self.features[6:8], self.features[8:10]
-        # Crept loads and weights of both tips, n each, then the lags before -> loads without weight, the lags after.
-        self.vector = np.zeros(4 * n + 2 * LAGS)
-        self.parts, self.state = self.vector[: 4 * n].reshape(4, n), self.vector[4 * n :]
-        self.matrix: Array = np.empty((0, 0))
-        if creep is None:
-            return
-        self.matrix = np.zeros((2 * n + 2 * LAGS, 4 * n + 2 * LAGS))
-        for tip, one in enumerate(creep):
-            rows, weights = slice(tip * n, (tip + 1) * n), slice((2 + tip) * n, (3 + tip) * n)
-            before = slice(4 * n + tip * LAGS, 4 * n + (tip + 1) * LAGS)
-            after = slice(2 * n + tip * LAGS, 2 * n + (tip + 1) * LAGS)
-            direct, from_lags, to_lags, over = one.matrices(n)
-            self.matrix[rows, rows], self.matrix[rows, before], self.matrix[rows, weights] = (
-                direct,
-                from_lags,
-                -np.eye(n),
-            )
-            self.matrix[after, rows], self.matrix[after, before] = to_lags, over
+    __slots__ = ("accel", "counts", "cubes", "dot", "flat", "lags", "squares", "vector")
+
+    def __init__(self, n: int, curved: bool, matrix: Array) -> None:
+        samples = 2 * n
+        powers = samples * (3 if curved else 1)
+        self.vector = np.ones(powers + 3 * n + 1 + 2 * LAGS)
+        self.flat, self.squares, self.cubes = (self.vector[at * samples : (at + 1) * samples] for at in range(3))
+        self.counts = self.flat.reshape(n, 2)
+        self.accel = self.vector[powers : powers + 3 * n].reshape(n, 3)
+        self.lags = self.vector[powers + 3 * n + 1 :]
+        self.dot = matrix.dot
 
 
 class ForceModel:
@@ -96,16 +89,18 @@ class ForceModel:
         self._apart = own * np.array([[1.0, -other[0]], [-other[1], 1.0]])
         self._mass_axis = calibration.tip_mass_kg[:, None] * calibration.axis
         self._creep = [_creep_of(calibration, tip, rate_hz) for tip in range(2)]
-        self._lags: Array = np.zeros(2 * LAGS)
-        """Of the loads, psoas tip first."""
+        self.lags: Array = np.zeros(2 * LAGS)
+        """(2 x 4,) what `lags_n` is made of. Later batches leave it as it is."""
         self._settled = False
         """The lags have a beginning."""
-        self._last_us: int | None = None
+        self._last_us = math.nan
+        """NaN before the first batch."""
         self._last: Array = np.zeros((1, 2))
         """The force of the latest batch."""
         self._pulled: Array = np.zeros((1, 3))
         """The specific force of the latest batch."""
         self._work: dict[int, _Work] = {}
+        """By length, for the coefficients of now."""
         self._swing = calibration.tip_mass_kg * (calibration.axis * calibration.tip_centre_m).sum(axis=1)
         self._lever = calibration.tip_mass_kg[:, None] * np.cross(calibration.tip_centre_m, calibration.axis)
         self._centred = not calibration.tip_centre_m.any()
@@ -151,7 +146,7 @@ class ForceModel:
         weight = self._mass_axis @ specific_force
         measured = self._calibration.gain_n_per_count * (mean_counts - self._calibration.zero_counts)
         if not self._settled:  # before the first sample
-            self._lags, self._settled = np.repeat(weight, LAGS), True
+            self.lags, self._settled = np.repeat(weight, LAGS), True
         for _ in range(2):  # what is taken off was no load, and left no creep: that changes the tare a little
             tare = measured - self._expected(weight + self._creep_n())
             self._forget(tare - self._tare_n - self._zero_shift_n)
@@ -183,8 +178,8 @@ class ForceModel:
             crept[:, 6:8], crept[:, 8:10] = self._apart * powers[2], self._apart * powers[3]
         weight = np.zeros_like(crept)
         weight[:, 2:5] = self._mass_axis
-        # Without creep the weight comes off at once, with creep it creeps first.
         self._rows = np.concatenate([crept, weight])  # the weight creeps too, and comes off after
+        self._work = {}
         self.uncertainty = ForceUncertainty(c, self._rate_hz, self._temperature_c, self._u_temperature_k, self._tared)
 
     def _expected(self, crept: Array) -> Array:
@@ -203,15 +198,14 @@ class ForceModel:
         return np.asarray((share * self.lags_n).sum(axis=1))
 
     def _forget(self, newtons: Array) -> None:
-        self._lags = self._lags - np.repeat(newtons, LAGS)
+        self.lags = self.lags - np.repeat(newtons, LAGS)
 
     # -- every batch ----------------------------------------------------------------------------------------------
 
     @property
     def lags_n(self) -> Array:
-        """(2, 4) how much of the load each lag has followed so far, the slow one last; newtons. Later batches leave
-        it as it is."""
-        return self._lags.reshape(2, LAGS)
+        """(2, 4) how much of the load each lag has followed so far, the slow one last; newtons."""
+        return self.lags.reshape(2, LAGS)
 
     @property
     def creep_left_n(self) -> float:
@@ -223,10 +217,12 @@ class ForceModel:
 
         ``specific_force``: (n, 3) m/s2 and ``gyro``: (n, 3) rad/s, calibrated, at those times.
         """
+        until_us = t_us.item(-1)
         n = len(raw)
-        last_us, until_us = self._last_us, t_us.item(-1)
-        if last_us is None or not -0.5 < (until_us - last_us) * self._per_us - n < 0.5:
+        if not -0.5 < (until_us - self._last_us) * self._per_us - n < 0.5:
             force = self._with_gaps(t_us, raw, specific_force)
+        elif n > CACHED:
+            force = self._long_piece(raw, specific_force)
         else:
             force = self._piece(raw, specific_force)
         self._last_us, self._pulled = until_us, specific_force
@@ -235,7 +231,7 @@ class ForceModel:
                 rates = gyro.reshape(-1)
                 turning_2 = float(rates.dot(rates))
             else:
-                x, y, z = gyro[-1].tolist()
+                x, y, z = gyro.item(-3), gyro.item(-2), gyro.item(-1)
                 turning_2 = x * x + y * y + z * z
             if turning_2 > _STILL_2:
                 force = force - self._swung(gyro)
@@ -244,43 +240,65 @@ class ForceModel:
         return force
 
     def _piece(self, raw: Counts, specific_force: Array) -> Array:
-        """Consecutive samples without a gap."""
-        n = len(raw)
-        work = self._work.get(n)
+        """Up to `CACHED` consecutive samples without a gap."""
+        work = self._work.get(len(raw))
         if work is None:
-            work = _Work(n, self._curved, self._creep if n <= CACHED else None)
-            if n <= CACHED:
-                self._work[n] = work
-        work.counts[...] = raw.T
-        work.accel[...] = specific_force.T
+            work = self._work[len(raw)] = self._work_of(len(raw))
+        work.counts[...] = raw
+        work.accel[...] = specific_force
         if self._curved:
-            np.multiply(work.counts, work.counts, work.squares)
-            np.multiply(work.squares, work.counts, work.cubes)
-        self._rows.dot(work.features, work.parts)
-        if not self._settled:
-            self._settle(work.parts[:, 0])
-        force: Array
-        if n <= CACHED:
-            work.state[...] = self._lags
-            made: Array = work.matrix.dot(work.vector)
-            self._lags = made[2 * n :]
-            force = made[: 2 * n].reshape(2, n)
-            return force.T
-        force = np.empty((2, n))
+            multiply(work.flat, work.flat, work.squares)
+            multiply(work.squares, work.flat, work.cubes)
+        work.lags[...] = self.lags
+        made: Array = work.dot(work.vector)  # a new array each time: its parts are handed out
+        self.lags = made[: 2 * LAGS]
+        return made[2 * LAGS :].reshape(-1, 2)
+
+    def _work_of(self, n: int) -> _Work:
+        """What of each feature of each sample gets into the lags and the forces."""
+        size = 2 * LAGS + 2 * n
+        of_crept, of_weight, of_lags = np.zeros((size, n, 2)), np.zeros((size, n, 2)), np.zeros((size, 2 * LAGS))
+        for tip, creep in enumerate(self._creep):
+            lags = slice(tip * LAGS, (tip + 1) * LAGS)
+            of_crept[2 * LAGS + tip :: 2, :, tip], of_lags[2 * LAGS + tip :: 2, lags] = creep.matrices(n)[:2]
+            of_crept[lags, :, tip], of_lags[lags, lags] = creep.matrices(n)[2:]
+            of_weight[2 * LAGS + tip :: 2, :, tip] = -np.eye(n)
+        crept = self._rows[:2]
+        powers = [crept[:, 0:2], crept[:, 6:8], crept[:, 8:10]] if self._curved else [crept[:, 0:2]]
+        columns = [of_crept @ power for power in powers] + [of_weight @ self._mass_axis]
+        constant = of_crept.sum(axis=1) @ crept[:, 5:6]
+        matrix = np.concatenate([*(c.reshape(size, -1) for c in columns), constant, of_lags], axis=1)
+        return _Work(n, self._curved, matrix)
+
+    def _long_piece(self, raw: Counts, specific_force: Array) -> Array:
+        """Consecutive samples without a gap, as they come from a file."""
+        parts = self._rows.dot(self._features(raw, specific_force))
+        force = np.empty((2, len(raw)))
         for tip, creep in enumerate(self._creep):
             creep.lags = self.lags_n[tip]
-            np.subtract(creep.remove(work.parts[tip]), work.parts[2 + tip], out=force[tip])
-        self._lags = np.concatenate([creep.lags for creep in self._creep])
+            np.subtract(creep.remove(parts[tip]), parts[2 + tip], out=force[tip])
+        self.lags = np.concatenate([creep.lags for creep in self._creep])
         return force.T
 
-    def _settle(self, parts: Array) -> None:
-        """Before the first sample a cell has long borne the weight of its tip."""
+    def _features(self, raw: Counts, specific_force: Array) -> Array:
+        """(k, n): counts, specific force, ones, and for a curve squares and cubes of the counts."""
+        features = np.ones((len(self._rows[0]), len(raw)))
+        counts = features[:2]
+        counts[...], features[2:5] = raw.T, specific_force.T
+        if self._curved:
+            multiply(counts, counts, features[6:8])
+            multiply(features[6:8], counts, features[8:10])
+        return features
+
+    def _settle(self, raw: Counts, specific_force: Array) -> None:
+        """Before the first sample, (1, 2) and (1, 3), a cell has long borne the weight of its tip."""
+        parts = self._rows.dot(self._features(raw, specific_force))[:, 0]
         crept, weight = parts[:2], parts[2:]
         before = np.where(np.abs(crept - weight) < OLD_LOAD_N, crept, weight)
         for tip, creep in enumerate(self._creep):
             creep.settle(float(before[tip]))
         self._settled = True
-        self._lags = np.concatenate([creep.lags for creep in self._creep])
+        self.lags = np.concatenate([creep.lags for creep in self._creep])
 
     def _wait(self, gap_s: float) -> None:
         """Samples are missing: the load counts as the last one meanwhile."""
@@ -288,13 +306,15 @@ class ForceModel:
         for tip, creep in enumerate(self._creep):
             creep.lags = self.lags_n[tip]
             creep.wait(gap_s, float(load[tip]))
-        self._lags = np.concatenate([creep.lags for creep in self._creep])
+        self.lags = np.concatenate([creep.lags for creep in self._creep])
 
     def _with_gaps(self, t_us: NDArray[np.int64], raw: Counts, specific_force: Array) -> Array:
         """Piece by piece, with the time between the pieces gone by for the creep."""
+        if not self._settled:
+            self._settle(raw[:1], specific_force[:1])
         times = t_us.astype(np.float64)  # differences of hostile times do not overflow
         period_us = 1.0 / self._per_us
-        since = np.diff(times, prepend=times[0] - period_us if self._last_us is None else float(self._last_us))
+        since = np.diff(times, prepend=times[0] - period_us if math.isnan(self._last_us) else self._last_us)
         gaps = np.flatnonzero(since > 1.5 * period_us).tolist()
         if len(gaps) > _MOST_GAPS:
             gaps = []
@@ -302,7 +322,8 @@ class ForceModel:
         for begin, end in pairwise(sorted({0, *gaps, len(raw)})):
             if begin in gaps:
                 self._wait((float(since[begin]) - period_us) * 1e-6)
-            pieces.append(self._piece(raw[begin:end], specific_force[begin:end]))
+            piece = self._long_piece if end - begin > CACHED else self._piece
+            pieces.append(piece(raw[begin:end], specific_force[begin:end]))
             self._last, self._pulled = pieces[-1], specific_force[begin:end]
         return np.concatenate(pieces)
 

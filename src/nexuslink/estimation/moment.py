@@ -43,19 +43,18 @@ class Attitude(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """An attitude before it is worked out: most batches' is never asked for."""
+    """What makes attitudes of quaternions. It holds for some batches in a row, and most of these are never asked."""
 
-    t_us: int
-    quaternions: Array
     axes: list[list[float]]
     tilt: TiltVariance
     heading_at_contact: float | None
     turn_2: float
     doubt: Doubt | None
 
-    def attitude(self) -> Attitude:
-        """In degrees, with uncertainties."""
-        w, x, y, z = self.quaternions[-1].tolist() if len(self.quaternions) else (1.0, 0.0, 0.0, 0.0)
+    def attitude(self, t_us: NDArray[np.int64], quaternions: Array) -> Attitude:
+        """As of the last of ``t_us`` (n,) and ``quaternions`` (n, 4); n = 0 before the first, upright at 0."""
+        last_us = t_us.item(-1) if len(t_us) else 0
+        w, x, y, z = quaternions[-1].tolist() if len(quaternions) else (1.0, 0.0, 0.0, 0.0)
         up = up_x, up_y, up_z = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
         angles, directions, u_angles, u_directions = [], [], [], []
         for ax, ay, az in self.axes:
@@ -88,7 +87,7 @@ class Moment(NamedTuple):
             lean_2 = max(1.0 - up_z, 0.0) / max(1.0 + up_z, 1e-9)
             u_turn = min(math.sqrt(self.turn_2 + lean_2 * self.tilt.mean) * _DEGREES, _LARGEST_U_DEG)
         return Attitude(
-            self.t_us, (angles[0], angles[1]), (u_angles[0], u_angles[1]), (directions[0], directions[1]),
+            last_us, (angles[0], angles[1]), (u_angles[0], u_angles[1]), (directions[0], directions[1]),
             (u_directions[0], u_directions[1]), turn, u_turn, self.doubt,
         )  # fmt: skip
 
