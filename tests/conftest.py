@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("no-clock", deadline=None)  # a deadline would be a wall time that a busy machine misses
+settings.load_profile("no-clock")
 os.environ["NEXUSLINK_CACHE"] = "off"  # nobody's home folder is touched, by processes that tests start either
 
 

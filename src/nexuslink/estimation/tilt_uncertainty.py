@@ -68,7 +68,7 @@ DOUBTED_RAD: Final = math.radians(0.5)
 CLIPPED_SHARE: Final = 0.5
 """A rate beyond the range is taken to be up to twice this share above it [assumption]."""
 _RATE_S: Final = 3.0
-_BIAS_STEP_S: Final = 1.5
+_BIAS_STEP_S: Final = 3.0
 _SURPRISE: Final = 8.0
 """95 % of squares of three deviations in their standard deviations are below (chi-squared)."""
 _EYE: Final = np.eye(3)
