@@ -1,0 +1,164 @@
+"""Who looks where: each finder lists the tools that it can see, and nothing else.
+
+A finder is bounded and may fail; what failed is said by whoever asks (see `discovery`). What a finder says of a tool is
+a hint: only the handshake tells who it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+SIMULATED_URL: Final = "sim:?script=good-psoas"
+SIMULATED_SERIAL: Final = "SIM-"
+"""How the serial numbers of simulated tools begin."""
+CARRIERS: Final = ("serial", "tcp", "ble", "sim")
+"""Schemes, the best way to a tool first."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTool:
+    """One line in the list of tools."""
+
+    name: str
+    url: str
+    simulated: bool
+    detail: str
+    serial_number: str | None = None
+    """As it says from afar; a handshake has not confirmed it."""
+    identity: str = ""
+    """The hardware: a USB device, a radio's address; empty where that is not known."""
+    rssi_dbm: float | None = None
+    """How well a radio hears it, smoothed."""
+    bonded: bool | None = None
+    """This computer has a bond with it; ``None``: the system does not say."""
+
+    @property
+    def scheme(self) -> str:
+        """How it is reached."""
+        return self.url.partition(":")[0].lower()
+
+    @property
+    def rank(self) -> int:
+        """The lower the better the way to it."""
+        return CARRIERS.index(self.scheme) if self.scheme in CARRIERS else len(CARRIERS)
+
+
+class Finder(Protocol):
+    """Somewhere to look."""
+
+    name: str
+    """In words: "looking on NAME"."""
+    quick: bool
+    """It may be asked several times a second, also while a tool is connected."""
+
+    async def find(self) -> Sequence[FoundTool]:
+        """Who is there now. May raise; whoever calls bounds it."""
+
+
+class Port(Protocol):
+    """What pyserial says of a port."""
+
+    device: str
+    description: str | None
+    manufacturer: str | None
+    product: str | None
+    serial_number: str | None
+    vid: int | None
+    pid: int | None
+
+
+def _system_ports() -> Iterable[Any]:
+    from serial.tools import list_ports
+
+    return list(list_ports.comports())
+
+
+def serial_ports(ports: Callable[[], Iterable[Port]] = _system_ports) -> list[FoundTool]:
+    """Ports with a USB device behind them: a Nexus is one of these. May block."""
+    return [
+        FoundTool(
+            p.product or p.description or p.device, f"serial:{p.device}", False,
+            f"{p.device}, {p.manufacturer}" if p.manufacturer else p.device,
+            p.serial_number or None,
+            f"usb:{p.vid:04x}:{p.pid or 0:04x}:{p.serial_number}" if p.serial_number else "",
+        )
+        for p in sorted((p for p in ports() if p.vid is not None), key=lambda p: p.device)
+    ]  # fmt: skip
+
+
+class SerialFinder:
+    """USB serial ports. ``ports``: whoever lists them; the system does."""
+
+    name = "the serial ports"
+    quick = True
+
+    def __init__(self, ports: Callable[[], Iterable[Port]] = _system_ports) -> None:
+        self._ports = ports
+        self._asking: asyncio.Future[list[FoundTool]] | None = None
+
+    async def find(self) -> Sequence[FoundTool]:
+        """The system is asked in a thread, in one at a time: some drivers take long, and some never answer."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().run_in_executor(None, serial_ports, self._ports)
+        return await asyncio.shield(self._asking)
+
+
+class FixedFinder:
+    """Addresses that somebody named. That they are listed does not say that anybody is there."""
+
+    name = "the named addresses"
+    quick = True
+
+    def __init__(self, urls: Iterable[str], serial_number: str | None = None) -> None:
+        self._tools = [FoundTool(url, url, url.startswith("sim:"), "named", serial_number) for url in urls]
+
+    async def find(self) -> Sequence[FoundTool]:
+        """All of them."""
+        return self._tools
+
+
+class SimulatedFinder:
+    """The tool that is always there, and says that it is simulated."""
+
+    name = "the simulated tool"
+    quick = True
+
+    async def find(self) -> Sequence[FoundTool]:
+        """One."""
+        return [FoundTool("Simulated tool", SIMULATED_URL, True, "no hardware needed; shows a good hold")]
+
+
+class Heard(Protocol):
+    """What a radio scan says of one tool."""
+
+    name: str
+    serial_number: str | None
+    url: str
+    address: str
+    rssi: float | None
+    simulated: bool
+    bonded: bool | None
+
+
+class RadioFinder:
+    """Bluetooth LE. ``heard()``: who is near by now; a scan is somebody else's business."""
+
+    name = "Bluetooth"
+    quick = False
+
+    def __init__(self, heard: Callable[[], Any]) -> None:
+        self._heard = heard
+
+    async def find(self) -> Sequence[FoundTool]:
+        """Everybody near, the nearest first."""
+        near: Sequence[Heard] = await self._heard()
+        return [
+            FoundTool(
+                tool.name, tool.url, tool.simulated, f"Bluetooth, {tool.rssi:.0f} dBm" if tool.rssi else "Bluetooth",
+                tool.serial_number, f"ble:{tool.address}", tool.rssi, tool.bonded,
+            )
+            for tool in near
+        ]  # fmt: skip
