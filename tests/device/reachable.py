@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nexus_simulator.assembly import make_link
 from nexus_simulator.link import Link
@@ -56,14 +56,14 @@ class Bus:
         """A port with a name that none had before."""
         name = f"{self.folder.name}/ttyACM{self.count}"
         self.count += 1
-        os.symlink(path, name)
+        Path(name).symlink_to(path)
         self.ports.append(Plugged(name, serial_number))
         return self.ports[-1]
 
     def unplug(self, port: Plugged) -> None:
         """It vanishes."""
         self.ports.remove(port)
-        os.unlink(port.device)
+        Path(port.device).unlink()
 
     def __call__(self) -> Iterable[Plugged]:
         return list(self.ports)

@@ -36,6 +36,8 @@ class Candidates:
         self._tried: set[str] = set()
         self._foreign: set[str] = set()
         self._mute: dict[str, int] = {}
+        self._telling: set[str] = set()
+        """Carriers on which this tool has said from afar who it is: no need to guess there."""
         self._shunned: dict[str, int] = {}
 
     async def next(self) -> FoundTool | None:
@@ -60,6 +62,8 @@ class Candidates:
     def confirmed(self, tool: FoundTool, serial_number: str) -> None:
         """It is there: known by its serial number from now on. What failed on the way is not tried soon again."""
         self.serial_number = serial_number
+        if tool.serial_number == serial_number:
+            self._telling.add(tool.scheme)
         self._shunned |= dict.fromkeys(self._tried - {tool.url}, SHUNNED_LOOKS)
         self.begin_round()
 
@@ -101,9 +105,11 @@ class Candidates:
     def _may_be(self, tool: FoundTool) -> bool:
         """Only asking can tell."""
         assert self.serial_number is not None
+        if tool.scheme not in GUESSED or tool.scheme in self._telling or tool.url in self._foreign:
+            return False
         real = not self.serial_number.startswith(SIMULATED_SERIAL)
         known = self._remembered is not None and tool.serial_number and self._remembered.find(tool.serial_number)
-        return tool.scheme in GUESSED and tool.url not in self._foreign and not known and not (real and tool.simulated)
+        return not known and not (real and tool.simulated)
 
     async def _ordered(self) -> list[FoundTool]:
         if self.serial_number is None:
