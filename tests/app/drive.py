@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from nexuslink.app.ring import Ring
-from nexuslink.estimation.estimator import Estimates
 from nexuslink.live.pipeline import LinkQuality, LiveUpdate, Snapshot
 from nexuslink.live.session import SessionResult
 from nexuslink.release.coach import advise
@@ -66,7 +66,8 @@ class Driver:
         self.summary.update(t_us, force, angle, direction, self.engine.state)
         self.newest = tuple(rows[-1].tolist())
         self.ring.append(t_us, rows)
-        return LiveUpdate(Estimates(t_us, force, np.full((count, 2), math.nan), angle, direction), self.snapshot)
+        columns = SimpleNamespace(t_us=t_us, force_n=force, tip_angle_deg=angle, tip_direction_deg=direction)
+        return LiveUpdate(columns, self.snapshot)  # all that the bridge takes of estimates
 
     def advance(self, seconds: float) -> Driver:
         for _ in range(round(seconds * RATE_HZ / BATCH)):

@@ -189,7 +189,8 @@ def test_an_attitude_asked_for_late_is_still_that_of_its_batch() -> None:
     estimator, kept = told(), []
     turning = np.array([still(1, angle)[0] for angle in np.linspace(0, 40, N_IMU)])
     for at in range(0, N_FORCE, 5):
-        kept.append(estimator.update((FORCE_T[at : at + 5], NOISY_RAW[at : at + 5]), (IMU_T[2 * at : 2 * at + 10], turning[2 * at : 2 * at + 10])))  # fmt: skip
+        few, many = slice(at, at + 5), slice(2 * at, 2 * at + 10)
+        kept.append(estimator.update((FORCE_T[few], NOISY_RAW[few]), (IMU_T[many], turning[many])))
     for rows in kept:
         assert rows is not None
         assert rows.attitude.tip_angle_deg == pytest.approx(tuple(rows.tip_angle_deg[-1]), abs=0.2)

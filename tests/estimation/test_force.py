@@ -20,7 +20,8 @@ FULL = tool(
     quadratic_per_n=np.array([2e-5, -1e-5]), cubic_per_n2=np.array([1e-8, 3e-8]),
     zero_n_per_k=np.array([0.05, -0.02]), gain_per_k=np.array([2e-4, -1e-4]), cross_talk=np.array([0.003, -0.002]),
     creep_share=np.array([[0.001, 0.002, 0.001], [0.002, 0.0, 0.0]]),
-    creep_s=np.array([[3.0, 30.0, 200.0], [60.0, 0.0, 0.0]]), tip_centre_m=np.array([[0.0, 0.01, 0.06], [0.035, 0.0, 0.05]]),
+    creep_s=np.array([[3.0, 30.0, 200.0], [60.0, 0.0, 0.0]]),
+    tip_centre_m=np.array([[0.0, 0.01, 0.06], [0.035, 0.0, 0.05]]),
 )  # fmt: skip
 N = 3000
 T_S = np.arange(N) / RATE_HZ

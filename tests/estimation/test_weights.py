@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from weighing_samples import GRAVITY, NOISE_N, Scale, five_weights, recorded, tilted, true_one
 
+from nexuslink.estimation import weights
 from nexuslink.estimation.calibration import Array, ToolCalibration
 from nexuslink.estimation.check import check_weight
 from nexuslink.estimation.force_uncertainty import curve_share
@@ -143,6 +144,27 @@ def test_only_that_tip_and_the_others_cross_talk_change() -> None:
         assert getattr(after, field)[1] == getattr(at_once, field)[1]
         assert getattr(after, field)[0] != getattr(at_once, field)[0]
     assert after.gravity_m_s2 == GRAVITY.m_s2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_tip_that_was_weighed_a_minute_ago_and_creeps_back_is_not_taken_for_cross_talk(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    record = recorded(rng)
+    truth = true_one(rng, record)
+    scale = Scale(truth, 0, rng)
+    five_weights(scale, rng, record.axis[0], 5.0)
+    scale.tip = 1  # the iliacus tip, right after the psoas tip
+    readings = five_weights(scale, rng, record.axis[1], 5.0)
+
+    def off_in_u() -> float:
+        after = fit_weights(1, readings, record, GRAVITY).calibration
+        return float(abs(after.cross_talk[0] - truth.cross_talk[0]) / after.u_cross_talk[0])
+
+    assert off_in_u() < 3.0
+    monkeypatch.setattr(weights, "LOADED_BEFORE_N", 1e-6)
+    assert off_in_u() > 3.0  # the control: as if it had borne nothing
 
 
 def test_a_weight_may_hang_and_the_order_does_not_matter() -> None:

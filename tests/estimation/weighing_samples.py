@@ -77,7 +77,7 @@ class Scale:
     """Puts weights on one tip of a true tool, and reads it. Creep goes on from one to the next."""
 
     def __init__(self, truth: ToolCalibration, tip: int, rng: np.random.Generator, gravity: Gravity = GRAVITY) -> None:
-        self._truth, self._tip, self._rng = truth, tip, rng
+        self._truth, self.tip, self._rng = truth, tip, rng
         self._gravity = gravity.m_s2 + gravity.u_m_s2 * rng.standard_normal()
         u = truth.imu.accelerometer.u_bias
         self._accel_bias = u * rng.standard_normal(3)
@@ -98,7 +98,7 @@ class Scale:
         if mass_kg not in self._mass_off:
             self._mass_off[mass_kg] = mass_kg * u_mass * self._rng.standard_normal()
         weight_kg = mass_kg + self._mass_off[mass_kg]
-        contact = weight_kg * self._gravity * float(self._truth.axis[self._tip] @ up)
+        contact = weight_kg * self._gravity * float(self._truth.axis[self.tip] @ up)
         self._t_s += held_s
         counts = self.counts(contact, up, celsius, held_s)
         noise = NOISE_N / self._truth.gain_n_per_count
@@ -113,7 +113,7 @@ class Scale:
         """(2,) without noise, ``held_s`` after the tip took on ``contact_n``."""
         truth = self._truth
         own = truth.tip_mass_kg * self._gravity * (truth.axis @ up)
-        load = own + contact_n * (np.arange(2) == self._tip)
+        load = own + contact_n * (np.arange(2) == self.tip)
         if np.isnan(self._lag).any():
             self._lag = np.repeat(own[:, None], 4, axis=1)
         keep = np.exp(-held_s / truth.creep_s)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from vqf import VQF
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibration, ImuScale
 from nexuslink.estimation.doubt import Doubt
 from nexuslink.estimation.imu_checks import STEP_S, AgreementCheck, RateCheck, StuckCheck
+from nexuslink.estimation.moment import Attitude, Moment, heading
 from nexuslink.estimation.tilt_uncertainty import (
     CLIPPED_SHARE,
     NOTHING_KNOWN,
@@ -41,12 +42,10 @@ _DEGREES: Final = 180.0 / np.pi
 _INSIDE: Final = 1.0 - 1e-14
 """Keeps a rounded cosine within -1 to 1, at the cost of 8e-6 degrees near the vertical: cheaper than clipping."""
 
-_LARGEST_U_DEG: Final = 180.0 / math.sqrt(3.0)
-"""Standard uncertainty of a direction of which nothing is known."""
 BLIND_RAD_S: Final = math.radians(0.5)
 """What the filter may drift while its accelerometer is clipped [assumption: zero rate of an uncalibrated gyroscope]."""
-_AT_LIMIT: Final = 1.0 - 1e-4
-"""A count this close to the range is at the range: it need not be a whole number of counts."""
+_AT_LIMIT: Final = 1.0 - 1e-3
+"""A count this close to the range is at the range: data sheets round (4 g at 0.122 mg are 32787 counts of 16 bits)."""
 GRAVITY: Final = STANDARD_GRAVITY_M_S2
 
 Array = NDArray[np.float64]
@@ -90,71 +89,6 @@ class TipGeometry:
         np.arctan2(both[:, 2:], self._axis_x - up[:, :1] * cosine, out=both_deg[:, 2:])
         both_deg *= _DEGREES
         return cosine, both_deg[:, :2], both_deg[:, 2:]
-
-
-class Attitude(NamedTuple):
-    """One tool as of the last sample of a batch; pairs are psoas, iliacus. Standard uncertainties; 95 % is 1.96 u.
-
-    ``tip_angle_deg``: of each tip's axis from vertical, 0 to 180. ``tip_direction_deg``: where it leans in the tool's
-    level frame, 0 toward the mark, +90 counterclockwise seen from above. ``turn_deg``: of the base about the vertical
-    since contact, counterclockwise positive, -180 to 180; NaN without contact. ``doubt``: why not to trust it.
-    """
-
-    t_us: int
-    tip_angle_deg: tuple[float, float]
-    u_tip_angle_deg: tuple[float, float]
-    tip_direction_deg: tuple[float, float]
-    u_tip_direction_deg: tuple[float, float]
-    turn_deg: float
-    u_turn_deg: float
-    doubt: Doubt | None
-
-
-class Moment(NamedTuple):
-    """An attitude before it is worked out: most batches' is never asked for."""
-
-    t_us: int
-    quaternions: Array
-    axes: list[list[float]]
-    tilt: TiltVariance
-    heading_at_contact: float | None
-    turn_2: float
-    doubt: Doubt | None
-
-    def attitude(self) -> Attitude:
-        """In degrees, with uncertainties."""
-        w, x, y, z = self.quaternions[-1].tolist() if len(self.quaternions) else (1.0, 0.0, 0.0, 0.0)
-        up = up_x, up_y, up_z = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
-        angles, directions, u_angles, u_directions = [], [], [], []
-        for ax, ay, az in self.axes:
-            cosine = ax * up_x + ay * up_y + az * up_z
-            aside, ahead = ay * up_z - az * up_y, ax - up_x * cosine
-            sine = math.sqrt(max(1.0 - cosine * cosine, 1e-18))
-            angles.append(math.atan2(sine, cosine) * _DEGREES)
-            directions.append(math.atan2(aside, ahead) * _DEGREES)
-            u_angle = math.sqrt(self.tilt.along(up, (ax / sine, ay / sine, az / sine)))
-            # Close to the vertical both components of the tilt error show in the angle: 95 % of a Rayleigh
-            # distribution lie below 2.45, not 1.96.
-            ratio = sine / u_angle
-            u_angles.append(u_angle * (1.0 + 0.25 * math.exp(-0.5 * ratio * ratio)) * _DEGREES)
-            # Slope of the direction by up: the tip's level part turns with a tilt error, and so does the mark's.
-            square = max(aside * aside + ahead * ahead, 1e-9)
-            slope = (
-                aside * (cosine + ax * up_x) / square,
-                (ay * up_x * aside - az * ahead) / square,
-                (az * up_x * aside + ay * ahead) / square,
-            )
-            u_directions.append(min(math.sqrt(self.tilt.along(up, slope)) * _DEGREES, _LARGEST_U_DEG))
-        turn = u_turn = math.nan
-        if self.heading_at_contact is not None:
-            turn = math.remainder(_heading([w, x, y, z]) - self.heading_at_contact, math.tau) * _DEGREES
-            # Heading is read off the level part of the attitude: a tilt error shows in it by tan(lean / 2).
-            lean_2 = max(1.0 - up_z, 0.0) / max(1.0 + up_z, 1e-9)
-            u_turn = min(math.sqrt(self.turn_2 + lean_2 * self.tilt.mean) * _DEGREES, _LARGEST_U_DEG)
-        return Attitude(
-            self.t_us, (angles[0], angles[1]), (u_angles[0], u_angles[1]), (directions[0], directions[1]),
-            (u_directions[0], u_directions[1]), turn, u_turn, self.doubt,
-        )  # fmt: skip
 
 
 class _Work:
@@ -214,6 +148,9 @@ class AttitudeTracker:
         """Of these, rows without an accelerometer."""
         self._last_q: list[float] = [1.0, 0.0, 0.0, 0.0]
         self._step_q: list[float] | None = None
+        self._bias: list[float] = [0.0, 0.0, 0.0]
+        self._odd = False
+        """Uncertainty and stuck channels have their turn at every other step."""
         self._heading_at_contact: float | None = None
         self._touching = False
         self._lost_by = Doubt.IMU_GAP
@@ -235,7 +172,7 @@ class AttitudeTracker:
             self._heading_at_contact = None
             if len(self.t_us):
                 at = max(int(self.t_us.searchsorted(t_us, side="right")) - 1, 0)
-                self._heading_at_contact = _heading(self.quaternions[at].tolist())
+                self._heading_at_contact = heading(self.quaternions[at].tolist())
             self._uncertainty.begin_turn()
         self._touching = touching
         self._said = None
@@ -311,7 +248,7 @@ class AttitudeTracker:
         if self._rows + n < self._step_rows:
             self._rows += n
         else:
-            self._steps(raw, felt, found)
+            self._steps(raw, gyro, felt, found)
         return gyro, accel, quaternions
 
     def _without_blind(self, work: _Work, gyro: Array, accel: Array, filled: NDArray[np.bool_] | None) -> Array:
@@ -338,25 +275,32 @@ class AttitudeTracker:
         self._said = None
         self._lost_by = doubt
 
-    def _steps(self, raw: Counts | Array, felt: Array, found: dict[str, Array]) -> None:
+    def _steps(self, raw: Counts | Array, gyro: Array, felt: Array, found: dict[str, Array]) -> None:
         """Uncertainty and checks, at fixed counts of samples, wherever batches begin and end."""
         ends = range(self._step_rows - self._rows - 1, len(raw), self._step_rows)
         self._rows = len(raw) - 1 - ends[-1]
         for end in ends:
+            ax, ay, az = felt[end].tolist()
+            if ax or ay or az:
+                wx, wy, wz = gyro[end].tolist()
+                bx, by, bz = self._bias
+                seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
+                self._agreement.step((wx - bx, wy - by, wz - bz), seen)
+            self._odd = not self._odd
+            if self._odd:
+                continue
             w, x, y, z = q = found["quat6D"][end].tolist()
             up = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
             before, self._step_q = self._step_q, q
             turned = (0.0, 0.0, 0.0) if before is None else _turned(before, q)
-            ax, ay, az = felt[end].tolist()
             residual_2 = 0.0
             if ax or ay or az:
-                seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
-                residual_2 = GRAVITY**2 * sum((a - b) ** 2 for a, b in zip(seen, up, strict=True))
-                self._agreement.step(up, seen)
-            resting = bool(found["restDetected"].item(end))
-            self._uncertainty.step(self._step_rows * self._period_s, turned, up, residual_2, resting)
+                rx, ry, rz = ax - GRAVITY * up[0], ay - GRAVITY * up[1], az - GRAVITY * up[2]
+                residual_2 = rx * rx + ry * ry + rz * rz
+            self.resting = bool(found["restDetected"].item(end))
+            self._bias = found["bias"][end].tolist()
+            self._uncertainty.step(2 * self._step_rows * self._period_s, turned, up, residual_2, self.resting)
             self._stuck.step(raw[end].tolist())
-        self.resting = bool(found["restDetected"].item(-1))
         self._said = None
 
     def _update_with_gaps(self, t_us: NDArray[np.int64], raw: Counts) -> None:
@@ -389,11 +333,6 @@ class AttitudeTracker:
         filled[real - 1] = False
         gyro, accel, quaternions = self._run(rows, filled)
         self.gyro, self.accel, self.quaternions = gyro[real - 1], accel[real - 1], quaternions[real - 1]
-
-
-def _heading(q: list[float]) -> float:
-    """Turn about the vertical, radians, of the attitude taken as (turn) x (lean about a level axis)."""
-    return 2.0 * math.atan2(q[3], q[0])
 
 
 def _turned(before: list[float], after: list[float]) -> tuple[float, float, float]:

@@ -111,6 +111,7 @@ class CreepFilter:
 
 
 def used_terms(share: ArrayLike, time_s: ArrayLike) -> tuple[Array, Array]:
+    """Those of (k,) whose share is not 0. Raises `CalibrationError` for what no cell does."""
     share, time_s = np.asarray(share, np.float64).ravel(), np.asarray(time_s, np.float64).ravel()
     used = share != 0
     if share.shape != time_s.shape or not np.isfinite(share).all() or not np.isfinite(time_s[used]).all():

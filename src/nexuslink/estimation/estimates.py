@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nexuslink.estimation.attitude import Attitude, Moment, TipGeometry, up_in_sensor
+from nexuslink.estimation.attitude import TipGeometry, up_in_sensor
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ToolCalibration
 from nexuslink.estimation.doubt import Doubt
 from nexuslink.estimation.force_uncertainty import ForceUncertainty
+from nexuslink.estimation.moment import Attitude, Moment
 from nexuslink.estimation.pressure import ContactModel
 
 Array = NDArray[np.float64]
@@ -60,10 +61,11 @@ class Estimates:
 
     def __init__(
         self, tool: Tool, t_us: NDArray[np.int64], force_n: Array, raw: NDArray[np.signedinteger], accel: Array,
-        poses: Poses, moment: Moment, uncertainty: ForceUncertainty, lags_n: Array, silent: bool, stuck: bool,
+        poses: Poses | None, moment: Moment, uncertainty: ForceUncertainty, lags_n: Array, silent: bool, stuck: bool,
         standing: Doubt | None,
     ) -> None:  # fmt: skip
-        """Made by the estimator. ``standing``: the doubt about temperature and record."""
+        """Made by the estimator. ``poses``: ``None`` where they are the moment's own. ``standing``: the doubt about
+        temperature and record."""
         self.t_us, self.force_n = t_us, force_n
         self._tool, self._raw, self._accel, self._poses, self._moment = tool, raw, accel, poses, moment
         self._uncertainty, self._lags_n = uncertainty, lags_n
@@ -124,4 +126,5 @@ class Estimates:
 
     @cached_property
     def _angles(self) -> tuple[Array, Array, Array]:
-        return self._tool.geometry.angles(self._poses.up())
+        poses = self._poses
+        return self._tool.geometry.angles(up_in_sensor(self._moment.quaternions) if poses is None else poses.up())

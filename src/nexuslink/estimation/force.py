@@ -74,7 +74,11 @@ class _Work:
             before = slice(4 * n + tip * LAGS, 4 * n + (tip + 1) * LAGS)
             after = slice(2 * n + tip * LAGS, 2 * n + (tip + 1) * LAGS)
             direct, from_lags, to_lags, over = one.matrices(n)
-            self.matrix[rows, rows], self.matrix[rows, before], self.matrix[rows, weights] = direct, from_lags, -np.eye(n)
+            self.matrix[rows, rows], self.matrix[rows, before], self.matrix[rows, weights] = (
+                direct,
+                from_lags,
+                -np.eye(n),
+            )
             self.matrix[after, rows], self.matrix[after, before] = to_lags, over
 
 
@@ -92,8 +96,10 @@ class ForceModel:
         self._apart = own * np.array([[1.0, -other[0]], [-other[1], 1.0]])
         self._mass_axis = calibration.tip_mass_kg[:, None] * calibration.axis
         self._creep = [_creep_of(calibration, tip, rate_hz) for tip in range(2)]
-        self._lags: Array = np.full(2 * LAGS, np.nan)
-        """Of the loads, psoas tip first; NaN before the first sample."""
+        self._lags: Array = np.zeros(2 * LAGS)
+        """Of the loads, psoas tip first."""
+        self._settled = False
+        """The lags have a beginning."""
         self._last_us: int | None = None
         self._last: Array = np.zeros((1, 2))
         """The force of the latest batch."""
@@ -144,8 +150,8 @@ class ForceModel:
         """
         weight = self._mass_axis @ specific_force
         measured = self._calibration.gain_n_per_count * (mean_counts - self._calibration.zero_counts)
-        if np.isnan(self._lags[0]):  # before the first sample
-            self._lags = np.repeat(weight, LAGS)
+        if not self._settled:  # before the first sample
+            self._lags, self._settled = np.repeat(weight, LAGS), True
         for _ in range(2):  # what is taken off was no load, and left no creep: that changes the tare a little
             tare = measured - self._expected(weight + self._creep_n())
             self._forget(tare - self._tare_n - self._zero_shift_n)
@@ -219,24 +225,19 @@ class ForceModel:
         """
         n = len(raw)
         last_us, until_us = self._last_us, t_us.item(-1)
-        work = self._work.get(n)
-        if last_us is None or work is None or not -0.5 < (until_us - last_us) * self._per_us - n < 0.5:
+        if last_us is None or not -0.5 < (until_us - last_us) * self._per_us - n < 0.5:
             force = self._with_gaps(t_us, raw, specific_force)
-        else:  # what follows is `_piece`, once more: a call costs as much as a product
-            work.counts[...] = raw.T
-            work.accel[...] = specific_force.T
-            if self._curved:
-                np.multiply(work.counts, work.counts, work.squares)
-                np.multiply(work.squares, work.counts, work.cubes)
-            self._rows.dot(work.features, work.parts)
-            work.state[...] = self._lags
-            made = work.matrix.dot(work.vector)
-            self._lags = made[2 * n :]
-            force = made[: 2 * n].reshape(2, n).T
+        else:
+            force = self._piece(raw, specific_force)
         self._last_us, self._pulled = until_us, specific_force
         if gyro is not None and not self._centred:
-            x, y, z = gyro[-1].tolist()
-            if x * x + y * y + z * z > _STILL_2 or n > CACHED:
+            if n > CACHED:
+                rates = gyro.reshape(-1)
+                turning_2 = float(rates.dot(rates))
+            else:
+                x, y, z = gyro[-1].tolist()
+                turning_2 = x * x + y * y + z * z
+            if turning_2 > _STILL_2:
                 force = force - self._swung(gyro)
             self._gyro = gyro
         self._last = force
@@ -256,13 +257,15 @@ class ForceModel:
             np.multiply(work.counts, work.counts, work.squares)
             np.multiply(work.squares, work.counts, work.cubes)
         self._rows.dot(work.features, work.parts)
-        if np.isnan(self._lags[0]):
+        if not self._settled:
             self._settle(work.parts[:, 0])
-        if work.matrix.size:
+        force: Array
+        if n <= CACHED:
             work.state[...] = self._lags
-            made = work.matrix.dot(work.vector)
+            made: Array = work.matrix.dot(work.vector)
             self._lags = made[2 * n :]
-            return np.asarray(made[: 2 * n].reshape(2, n).T)
+            force = made[: 2 * n].reshape(2, n)
+            return force.T
         force = np.empty((2, n))
         for tip, creep in enumerate(self._creep):
             creep.lags = self.lags_n[tip]
@@ -276,6 +279,7 @@ class ForceModel:
         before = np.where(np.abs(crept - weight) < OLD_LOAD_N, crept, weight)
         for tip, creep in enumerate(self._creep):
             creep.settle(float(before[tip]))
+        self._settled = True
         self._lags = np.concatenate([creep.lags for creep in self._creep])
 
     def _wait(self, gap_s: float) -> None:

@@ -10,7 +10,7 @@ import math
 from typing import Final
 
 STEP_S: Final = 0.1
-"""How often the checks and the uncertainty are brought up to date."""
+"""How often it is asked whether the sensors agree; stuck channels and the uncertainty have every other step."""
 
 RATE_OFF: Final = 0.02
 _RATE_WINDOW_S: Final = 1.0
@@ -72,7 +72,7 @@ class StuckCheck:
                 elif count > self._high[channel]:
                     self._high[channel] = count
         self._steps += 1
-        if self._steps * STEP_S > STUCK_S:
+        if self._steps * 2.0 * STEP_S > STUCK_S:
             spans = [high - low for low, high in zip(self._low, self._high, strict=True)]
             self._stuck = tuple(
                 channel
@@ -82,47 +82,89 @@ class StuckCheck:
             self._steps = 0
 
 
-_AGREE_LOW_PASS_S: Final = 0.5
+_AGREE_LOW_PASS_S: Final = 1.0
 """Movement's own acceleration mostly goes to and fro faster than this."""
 _AGREE_MEMORY_S: Final = 20.0
-_AGREE_LEAST: Final = math.radians(10.0)
-"""Nothing is said before the direction has changed as it does in one swing of this size and half a second."""
+_AGREE_LEAST_RAD_S: Final = math.radians(2.0)
+"""Nothing is said before the gyroscope has turned the (low-passed) direction at this rate, RMS over the memory..."""
+_AGREE_SEEN_RAD_S: Final = math.radians(4.0)
+"""...or the accelerometer at this one..."""
+_AGREE_DEAD: Final = 0.03
+"""...and the gyroscope at less than this share of it: no hand moves a tool so far without turning it [assumption]."""
+_AGREE_LENGTH: Final = 0.1
+"""The mean of what the accelerometer feels may be off from gravity by this share, and by its standard deviation
+[assumption]."""
+_AGREE_FASTEST: Final = math.radians(100.0)
 _AGREE_SLOPE: Final = 0.25
 """The accelerometer's share of what the gyroscope says may be off from 1 by this [assumption]..."""
 _AGREE_DEVIATIONS: Final = 4.0
 """...and by so many of its standard deviations."""
+_AGREE_STEPS: Final = 10
+"""So many steps in a row."""
 
 
 class AgreementCheck:
     """Does gravity, seen by the accelerometer, turn as the gyroscope says?
 
-    Both directions' changes since the last step go through the same low pass; the slope of the one on the other is 1.
-    Swapped axes, a wrong sign and a wrong scale move it; movement's own acceleration only spreads it.
+    Both say how the direction has changed since the last step, and both go through the same low pass; the slope of
+    what is seen on what is said is 1. Swapped axes, a wrong sign and a wrong scale move it; movement's own
+    acceleration only spreads it.
     """
 
     def __init__(self) -> None:
-        self._before: tuple[float, ...] | None = None
-        self._low = [0.0] * 6
-        self._said = self._both = self._seen = 0.0
+        self._rate = (math.inf, math.inf, math.inf)  # nothing was before the first step
+        self._felt = (0.0, 0.0, 0.0)
+        self._low = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        self._count = self._said = self._both = self._seen = 0.0
+        self._off = self._off_2 = 0.0
+        self._row = 0
         self.doubted = False
 
-    def step(self, up: tuple[float, float, float], seen: tuple[float, float, float]) -> None:
-        """``up``: by the filter, which within a step is the gyroscope; ``seen``: accelerometer over gravity."""
-        now = (*up, *seen)
-        before, self._before = self._before, now
-        if before is None:
+    def step(self, rate: tuple[float, float, float], felt: tuple[float, float, float]) -> None:
+        """``rate``: rad/s; ``felt``: accelerometer over gravity; of this step's last sample."""
+        before_rate, before_felt = self._rate, self._felt
+        self._rate, self._felt = rate, felt
+        ax, ay, az = before_rate
+        bx, by, bz = rate
+        most = _AGREE_FASTEST
+        if not (-most < bx < most and -most < by < most and -most < bz < most):
+            return  # two samples a step do not tell how far it really turned
+        if not (-most < ax < most and -most < ay < most and -most < az < most):
             return
-        share = STEP_S / _AGREE_LOW_PASS_S
-        low = self._low = [kept + share * (a - b - kept) for kept, a, b in zip(self._low, now, before, strict=True)]
+        wx, wy, wz = 0.5 * (ax + bx), 0.5 * (ay + by), 0.5 * (az + bz)
+        ax, ay, az = before_felt
+        bx, by, bz = felt
+        x, y, z = 0.5 * (ax + bx), 0.5 * (ay + by), 0.5 * (az + bz)
+        share, per_s = STEP_S / _AGREE_LOW_PASS_S, 1.0 / STEP_S
+        px, py, pz, qx, qy, qz = self._low
+        px += share * (y * wz - z * wy - px)  # up as the tool sees it turns by felt x rate
+        py += share * (z * wx - x * wz - py)
+        pz += share * (x * wy - y * wx - pz)
+        qx += share * (per_s * (bx - ax) - qx)
+        qy += share * (per_s * (by - ay) - qy)
+        qz += share * (per_s * (bz - az) - qz)
+        self._low = px, py, pz, qx, qy, qz
         keep = 1.0 - STEP_S / _AGREE_MEMORY_S
-        self._said = self._said * keep + low[0] * low[0] + low[1] * low[1] + low[2] * low[2]
-        self._both = self._both * keep + low[0] * low[3] + low[1] * low[4] + low[2] * low[5]
-        self._seen = self._seen * keep + low[3] * low[3] + low[4] * low[4] + low[5] * low[5]
-        if self._said < _AGREE_LEAST**2 / 25.0:
-            self.doubted = False
-            return
+        self._count = self._count * keep + 1.0
+        off = math.sqrt(x * x + y * y + z * z) - 1.0
+        self._off += (1.0 - keep) * (off - self._off)
+        self._off_2 += (1.0 - keep) * (off * off - self._off_2)
+        self._said = self._said * keep + px * px + py * py + pz * pz
+        self._both = self._both * keep + px * qx + py * qy + pz * qz
+        self._seen = self._seen * keep + qx * qx + qy * qy + qz * qz
+        self._row = self._row + 1 if self._disagree() else 0
+        self.doubted = self._row >= _AGREE_STEPS
+
+    def _disagree(self) -> bool:
+        steps = _AGREE_MEMORY_S / STEP_S
+        if abs(self._off) > _AGREE_LENGTH + math.sqrt(max(self._off_2 - self._off**2, 0.0)):
+            return True
+        if self._seen > max(steps * _AGREE_SEEN_RAD_S**2, _AGREE_DEAD**-2 * self._said):
+            return True
+        if self._said < steps * _AGREE_LEAST_RAD_S**2:
+            return False
         slope = self._both / self._said
         rest = max(self._seen - slope * self._both, 0.0)
-        independent = _AGREE_MEMORY_S / (2.0 * _AGREE_LOW_PASS_S)
+        independent = self._count * STEP_S / _AGREE_LOW_PASS_S
         deviation = math.sqrt(rest / self._said / independent)
-        self.doubted = abs(slope - 1.0) > _AGREE_SLOPE + _AGREE_DEVIATIONS * deviation
+        return abs(slope - 1.0) > _AGREE_SLOPE + _AGREE_DEVIATIONS * deviation

@@ -101,7 +101,7 @@ def calibrate_accelerometer(
         means = np.array([pose.accel_m_s2.mean(axis=0) for pose in poses])
         warmth = np.array([pose.temperature_c - temperature_c for pose in poses])
         measured = means - np.multiply.outer(warmth, before.bias_per_k)
-        fault = _wrong_unit(measured, gravity_m_s2) or _wrong_axes(poses, measured, gravity_m_s2, before)
+        fault = _wrong_scale(measured, gravity_m_s2) or _wrong_axes(poses, measured, gravity_m_s2, before)
     fault = fault or _missing_face(measured, before)
     if fault:
         return AccelerometerFit(before, np.full(len(poses), np.nan), False, fault)
@@ -142,6 +142,18 @@ def _pose_fault(number: int, pose: Pose) -> str:
         return f"pose {number} holds samples that are not numbers: take it again"
     if not math.isfinite(pose.temperature_c):
         return f"pose {number} has no temperature: let the tool report its status"
+    return _wrong_unit(accel) or _unstill(number, accel)
+
+
+def _wrong_unit(accel: Array) -> str:
+    length = float(np.linalg.norm(accel.mean(axis=0)))
+    for unit, one_g in (("g", 1.0), ("mg", 1000.0)):
+        if 0.9 < length / one_g < 1.1:
+            return f"the accelerations are in {unit}, not in m/s2: multiply by {9.80665 / one_g:g}"
+    return ""
+
+
+def _unstill(number: int, accel: Array) -> str:
     half = len(accel) // 2
     creeping = float(np.abs(accel[:half].mean(axis=0) - accel[half:].mean(axis=0)).max())
     if float(accel.std(axis=0).max()) > _SHAKING_M_S2 or creeping > _CREEPING_M_S2:
@@ -153,12 +165,8 @@ def _pose_fault(number: int, pose: Pose) -> str:
     return ""
 
 
-def _wrong_unit(measured: Array, gravity_m_s2: float) -> str:
+def _wrong_scale(measured: Array, gravity_m_s2: float) -> str:
     length = float(np.median(np.linalg.norm(measured, axis=1)))
-    if 0.9 < length < 1.1:
-        return "the accelerations are in g, not in m/s2: multiply by 9.80665"
-    if 900.0 < length < 1100.0:
-        return "the accelerations are in mg, not in m/s2: multiply by 0.00980665"
     spans = np.ptp(measured, axis=0)
     if len(measured) >= len(FACES) and spans.min() < 0.2 * spans.max():
         stuck = int(spans.argmin())

@@ -1,9 +1,10 @@
 """Force on a tip to pressure on the tissue, mean and peak, with its uncertainty.
 
 A tip rounded to the radius R on soft tissue of reduced modulus E* touches it over a circle of radius a with
-``a^3 = 3 F R / (4 E*)``, and presses hardest in the middle: 1.5 times the mean (K. L. Johnson, Contact Mechanics, 1985,
-chapter 4). Its area ``A_h = pi a^2`` grows with the force until the whole face of the tip, ``A_max``, is buried; between
-the two the area is taken as ``(A_h^-2 + A_max^-2)^(-1/2)`` [assumption: a smooth limit]. So the mean pressure is
+``a^3 = 3 F R / (4 E*)``, and presses hardest in the middle: 1.5 times the mean (K. L. Johnson, Contact Mechanics,
+1985, chapter 4). Its area ``A_h = pi a^2`` grows with the force until the whole face of the tip, ``A_max``, is
+buried; between the two the area is taken as ``(A_h^-2 + A_max^-2)^(-1/2)`` [assumption: a smooth limit]. So the mean
+pressure is
 
     p = F / A = hypot(F / A_h, F / A_max)
 
@@ -34,7 +35,7 @@ class Tissue:
 
 
 TISSUES: Final = (Tissue(30e3, 0.25), Tissue(60e3, 0.25))
-"""Under the psoas tip, under the iliacus tip [assumption: relaxed muscle under skin and fat; a thinner layer on bone]."""
+"""Under the psoas tip, under the iliacus tip [assumption: relaxed muscle under skin and fat; there a thinner layer]."""
 HERTZ_PEAK: Final = 1.5
 FLAT_PEAK: Final = 1.2
 """Peak over mean of a buried face whose edge is rounded [assumption]."""

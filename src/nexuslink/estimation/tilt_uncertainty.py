@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+
 from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibration
 
 
@@ -67,11 +68,13 @@ DOUBTED_RAD: Final = math.radians(0.5)
 CLIPPED_SHARE: Final = 0.5
 """A rate beyond the range is taken to be up to twice this share above it [assumption]."""
 _RATE_S: Final = 3.0
-_BIAS_STEP_S: Final = 1.0
+_BIAS_STEP_S: Final = 1.5
 _DRAG: Final = 0.5
 _DRAG_PEAK: Final = 1.07
 """A drift b shows through a second-order low pass as b tau (1 - exp(-t / tau) cos(t / tau)): faster than through one of
 first order, and beyond its end. Taken as one of first order with this share of tau, to this peak."""
+
+_EYE: Final = np.eye(3)
 
 Vector = tuple[float, float, float]
 
@@ -116,15 +119,15 @@ class BiasUncertainty:
             for resting, name in ((False, "biasSigmaMotion"), (True, "biasSigmaRest"))
         }
         self._start_2 = math.radians(settings["biasSigmaInit"]) ** 2
-        self._p = self._start_2 * np.eye(3)
-        self._e = TYPICAL.gyro_bias**2 * np.eye(3)
+        self._p = self._start_2 * _EYE
+        self._e = TYPICAL.gyro_bias**2 * _EYE
         self._due_s = 0.0
         self._turned: Vector = (0.0, 0.0, 0.0)
         self.level = self._upright = TYPICAL.gyro_bias
         self.covariance: tuple[float, ...] = (TYPICAL.gyro_bias**2,) * 3 + (0.0,) * 3
 
     def step(self, seconds: float, turned: Vector, up: Vector, resting: bool, seen: float) -> tuple[float, float]:
-        """Standard uncertainty of one level component and of the vertical one, rad/s; at most one update a second.
+        """Standard uncertainty of one level component and of the vertical one, rad/s; not at every call.
 
         ``seen``: so much of the level one has become a drift of the tilt by now, which is what the filter learns from.
         """
@@ -132,12 +135,12 @@ class BiasUncertainty:
         self._turned = self._turned[0] + turned[0], self._turned[1] + turned[1], self._turned[2] + turned[2]
         if self._due_s >= _BIAS_STEP_S:
             vertical = np.array(up)
-            see = np.eye(3) if resting else np.eye(3) - np.outer(vertical, vertical)
-            gain = self._p @ see @ np.linalg.inv(see @ self._p @ see + self._noise[resting] / self._due_s * np.eye(3))
+            see = _EYE if resting else _EYE - vertical[:, None] * vertical
+            gain = self._p @ see @ np.linalg.inv(see @ self._p @ see + self._noise[resting] / self._due_s * _EYE)
             self._p -= gain @ self._p
-            self._p += self._growth * self._due_s * np.eye(3)
-            left = np.eye(3) - (1.0 if resting else min(1.0, seen / self.level)) * gain
-            self._e = left @ self._e @ left.T + TYPICAL.gyro_walk**2 * self._due_s * np.eye(3)
+            self._p += self._growth * self._due_s * _EYE
+            left = _EYE - (1.0 if resting else min(1.0, seen / self.level)) * gain
+            self._e = left @ self._e @ left.T + TYPICAL.gyro_walk**2 * self._due_s * _EYE
             if resting:  # what it takes for rest in a hand is not quite: that turn is taken for bias too
                 moved = gain @ np.array(self._turned) / self._due_s
                 self._e += np.outer(moved, moved)
@@ -214,7 +217,7 @@ class TiltUncertainty:
     def lose(self, radians: float) -> None:
         """So much of a turn may be missing."""
         # The low pass is of second order, Butterworth: its response stays below sqrt(2) exp(-t / tau).
-        self._lost = min(math.hypot(self._lost, math.sqrt(2.0) * radians), NOTHING_KNOWN_RAD)
+        self._lost = min(self._lost + math.sqrt(2.0) * radians, NOTHING_KNOWN_RAD)
         self._turn_lost_2 += radians**2
 
     def hidden_by_gap(self, seconds: float) -> float:

@@ -40,6 +40,8 @@ OUTLIER: Final = 4.0
 """A reading that lies so many of its standard uncertainties off what the others say is wrong."""
 TRIVIAL_N: Final = 0.05
 """Unless it is off by no more than this: half of the least that a verdict claims."""
+LOADED_BEFORE_N: Final = 110.0
+"""The other tip may have borne as much before these readings and still be creeping back: its own weights, a hold."""
 K95: Final = 1.96
 MOST_STEPS: Final = 20
 UNDERSTATED: Final = 0.1
@@ -339,9 +341,15 @@ def _with_cross_talk(
     load = contact_n + tips[:, 1 - other]
     u_mass_n = u_or_typical(calibration, "u_tip_mass_kg", other) * np.abs(along[:, other] - along[:, other].mean())
     sigma = np.hypot(U_REPEAT_N, u_mass_n)
-    # Rows: the readings, then the prior; columns: the zero, which is free, and the share.
-    system = np.vstack([np.stack([np.ones_like(load), load], axis=1) / sigma[:, None], [[0.0, 1.0 / u_known]]])
-    share = np.linalg.lstsq(system, np.append(felt / sigma, known / u_known), rcond=None)[0][1]
+    # Columns: the zero, which is free, the share, and the creep that a load before these readings has left behind: the
+    # tip may have been weighed itself a minute ago. Rows: the readings, then what is known of each but the zero.
+    creep_share, creep_s = creep_terms(calibration, other)
+    left = np.exp((plateaus.t[0] - plateaus.t)[:, None] / creep_s)
+    columns = np.column_stack([np.ones_like(load), load, left])
+    priors = np.append(u_known, LOADED_BEFORE_N * np.hypot(creep_share, u_creep_term(calibration, other)))
+    system = np.vstack([columns / sigma[:, None], np.eye(len(priors), len(priors) + 1, 1) / priors[:, None]])
+    wanted = np.concatenate([felt / sigma, [known / u_known], np.zeros(len(creep_s))])
+    share = np.linalg.lstsq(system, wanted, rcond=None)[0][1]
     u_share = math.sqrt(float(np.linalg.inv(system.T @ system)[1, 1]))
     gain_off = abs(share) * u_or_typical(calibration, "u_gain", other)
     return _changed(calibration, other, cross_talk=share, u_cross_talk=math.hypot(u_share, gain_off))

@@ -37,6 +37,8 @@ from nexuslink.release.summary import HoldSummary, SummaryBuilder
 
 SILENCE_LOST_S: Final = 5.0
 """A hold ends when the tool has been silent for this long [assumption]; the coach says so long before."""
+_SLOWEST_HZ, _FASTEST_HZ = 1.0, 1e5
+"""Beyond these no rate is a tool's, and the filter must not see it."""
 RATE_WINDOW_NS: Final = 1_000_000_000
 """Rates are counted over at least this much arrival time."""
 
@@ -80,7 +82,8 @@ class LiveUpdate:
     snapshot: Snapshot
 
 
-def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
+def imu_scale(descriptor: StreamDescriptor) -> ImuScale:
+    """Nominal scaling of an IMU stream. Raises `SessionError` for one that is laid out otherwise."""
     gyro, accel = descriptor.groups[0], descriptor.groups[1]
     usable = (
         gyro.quantity == Quantity.ANGULAR_RATE_RAD_S and accel.quantity == Quantity.ACCELERATION_M_S2
@@ -93,7 +96,7 @@ def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
 
 
 class Sensing:
-    """Decoded batches to estimates: the streams found by kind, the record applied, tare answers and temperatures obeyed."""
+    """Decoded batches to estimates: streams found by kind, record applied, tares and temperatures obeyed."""
 
     def __init__(self, info: ToolDescription, record: CalibrationRecord) -> None:
         force = next((s for s in info.streams if s.kind == StreamKind.FORCE), None)
@@ -102,11 +105,16 @@ class Sensing:
             raise SessionError(
                 f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware"
             )
+        for stream in (force, imu):
+            if not _SLOWEST_HZ <= stream.rate_hz <= _FASTEST_HZ:
+                raise SessionError(
+                    f"{info.serial_number} names a rate of {stream.rate_hz:g} samples a second; update its firmware"
+                )
         self.force_stream, self.imu_stream = force.stream, imu.stream
         try:
             cells = force.groups[0]
             full_scale = cells.full_scale / cells.scale if cells.full_scale > 0 and cells.scale > 0 else math.inf
-            self.estimator = Estimator(tool_calibration(record), _imu_scale(imu), force.rate_hz, full_scale)
+            self.estimator = Estimator(tool_calibration(record), imu_scale(imu), force.rate_hz, full_scale)
         except CalibrationError as error:
             raise SessionError(f"{info.serial_number}: {error}; calibrate the tool again") from None
         self.tared = False
