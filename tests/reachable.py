@@ -69,8 +69,17 @@ class Bus:
         return list(self.ports)
 
 
-def tool(seed: int, **options: str) -> Link:
-    return make_link(parse_options({"seed": str(seed), **options}))
+class Tool(Served):
+    """One tool, switched on when it is made; on whatever carriers it is, its clock goes on."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(link)
+        self.link = link
+        self.serial_number = link.tool.identity.serial_number
+
+
+def tool(seed: int, **options: str) -> Tool:
+    return Tool(make_link(parse_options({"seed": str(seed), **options})))
 
 
 class Reachable:
@@ -78,9 +87,9 @@ class Reachable:
 
     url = ""
 
-    def __init__(self, link: Link) -> None:
-        self.link = link
-        self.serial_number = link.tool.identity.serial_number
+    def __init__(self, tool: Tool) -> None:
+        self.tool = tool
+        self.serial_number = tool.serial_number
         self._serving: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
@@ -100,7 +109,7 @@ class Reachable:
 
     def reset(self) -> None:
         """The watchdog bites; the carrier notices nothing."""
-        self.link.tool.restart()
+        self.tool.link.tool.restart()
 
     async def _serve(self, say: Callable[[str], object]) -> None:
         raise NotImplementedError
@@ -116,14 +125,14 @@ class OnTcp(Reachable):
             self._port = int(line.rpartition(":")[2])
             say(line)
 
-        await serve_tcp("127.0.0.1", self._port, Served(self.link), self._stop, told)
+        await serve_tcp("127.0.0.1", self._port, self.tool, self._stop, told)
 
 
 class OnWire(Reachable):
     """On another port whenever it is plugged in. ``named``: USB says its serial number."""
 
-    def __init__(self, link: Link, bus: Bus, named: bool) -> None:
-        super().__init__(link)
+    def __init__(self, tool: Tool, bus: Bus, named: bool) -> None:
+        super().__init__(tool)
         self._bus = bus
         self._named = named
 
@@ -136,7 +145,7 @@ class OnWire(Reachable):
             say(f"serial:{port.device}")
 
         try:
-            await serve_pty(Served(self.link), self._stop, told)
+            await serve_pty(self.tool, self._stop, told)
         finally:
             if port is not None:
                 self._bus.unplug(port)
