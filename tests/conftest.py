@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-os.environ["NEXUSLINK_CACHE"] = "off"  # nobody's home folder is touched, by processes that tests start either
+os.environ["NEXUSLINK_CACHE"] = os.environ["NEXUSLINK_TOOLS"] = "off"  # nobody's home is touched, by processes either
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
