@@ -106,7 +106,9 @@ class AirController(bumble_controller.Controller):
         self.loop = asyncio.get_running_loop()
         self.number = next(_numbers)
         self.adapter = adapter
-        self.powered = True
+        self.powered = air.adapters_on or not adapter
+        self.generation = 0
+        """How often it was switched on: what a host knows of it is from one generation."""
         self.rssi_dbm = float(RSSI_DBM)
         self.bad_packets = 0
         """Packets from the host that could not be carried out at all."""
@@ -125,6 +127,7 @@ class AirController(bumble_controller.Controller):
     def power(self, on: bool) -> None:
         """The radio is switched off (peers are told) or on again (as after a reset)."""
         if on or not self.powered:
+            self.generation += on and not self.powered
             self.powered = on
             return
         reason = hci.HCI_ErrorCode.REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_POWER_OFF_ERROR

@@ -97,6 +97,8 @@ class Air(LocalLink):
         """Mbit/s of the PHY, 1 or 2."""
         self.paced = True
         """False: everything arrives at once, for tests that are about something else."""
+        self.adapters_on = True
+        """Bluetooth is switched on at the hosts."""
         self.links: list[AirLink] = []
         self.rng = random.Random(f"air {name} {seed}")
         self._loss = 0.0
@@ -119,11 +121,13 @@ class Air(LocalLink):
 
     def adapter_off(self) -> None:
         """Somebody switches Bluetooth off on every host here."""
+        self.adapters_on = False
         for adapter in self.adapters:
             adapter.power(False)
 
     def adapter_on(self) -> None:
         """Undo that."""
+        self.adapters_on = True
         for adapter in self.adapters:
             adapter.power(True)
 
