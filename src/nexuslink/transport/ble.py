@@ -6,8 +6,8 @@
 
 What other programs have learnt the hard way, and what is done about it here:
 
-everywhere   bleak bounds few of its calls, and an unpaired access to an encrypted characteristic may hang for ever: every
-             call is held by a `Lifeline`. Subscribing is what lets the system pair: it alone gets the time of a person.
+everywhere   bleak bounds few of its calls, and an unpaired access to an encrypted characteristic may hang for ever:
+             every call is held by a `Lifeline`. Subscribing lets the system pair: it alone gets the time of a person.
              Scanning has stopped before `connect` begins, and `connect` gets the ``BLEDevice``, not an address.
              Nothing is read or written before both subscriptions stand, and the tool sends nothing before START: a
              bonded device loses notifications that are sent earlier (bleak #1836, #1885).
@@ -15,7 +15,8 @@ everywhere   bleak bounds few of its calls, and an unpaired access to an encrypt
              `BleakClient.mtu_size` is 23 on BlueZ, and other sizes may come late: the longest message is what the tool
              says it is, in HELLO and STATUS.
              The client is let go of by `close` only, never from its own disconnect callback (Meshtastic #921).
-             ``pair()`` is never called: it raises on macOS, and on Windows it only does pairings that nobody confirms.
+             The system pairs by itself, with its own agent, when a subscription is refused (BlueZ, macOS). Where it
+             leaves that to programs (Windows) ``pair()`` is called then, once; on macOS it would raise.
              The connection interval is the tool's to ask for (bleak #1446).
 Linux        AcquireNotify is asked for: StartNotify goes by way of D-Bus signals and lost 8 of 1000 messages at 500 Hz.
 Windows      a second ``start_notify`` makes every message come twice (bleak #1214): each connection has its own client,
@@ -29,6 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -43,11 +45,12 @@ from nexuslink.transport.ble_intake import VALUE_MAX, Intake
 from nexuslink.transport.ble_lifeline import Lifeline, settled
 from nexuslink.transport.ble_nearby import NO_NAME, Found
 from nexuslink.transport.ble_scan import BleScan
-from nexuslink.transport.ble_words import NEAR, Step, ble_error, too_late
+from nexuslink.transport.ble_words import BUTTON, NEAR, Step, ble_error, one_line, too_late
 from nexuslink.transport.errors import (
     LinkLostError,
     NotANexusError,
     OutOfReachError,
+    PairingError,
     SeveralToolsError,
     TransportError,
 )
@@ -55,6 +58,7 @@ from nexuslink.transport.url import take_params
 
 if TYPE_CHECKING:
     from bleak import BleakClient
+    from bleak.args.bluez import BlueZNotifyArgs
     from bleak.backends.characteristic import BleakGATTCharacteristic
 
 T = TypeVar("T")
@@ -74,6 +78,7 @@ _NEEDED: Final = {
     NEXUS_STREAM_UUID: ("STREAM", ("notify",)),
 }
 """Characteristics of the service, with their properties, in the order in which they are subscribed."""
+_BLUEZ: Final[BlueZNotifyArgs] = {"use_start_notify": False}
 _ENDED: Final = "the Bluetooth connection has ended; is the tool on, and within reach?"
 
 
@@ -84,7 +89,7 @@ def open_ble(target: str, params: Mapping[str, str]) -> BleTransport:
     seconds = {name: _seconds(name, values[name]) for name in ("timeout", "pairing")}
     if values["radio"]:
         check_radio(values["radio"])
-    query = "&".join(f"{name}={quote(text, safe=':/.,@')}" for name, text in params.items())
+    query = "&".join(f"{name}={quote(text, safe=':/.,@[]=')}" for name, text in params.items())
     url = (f"ble://{quote(target, safe=': ')}" if target else "ble:") + (f"?{query}" if query else "")
     return BleTransport(url, target, seconds["timeout"], seconds["pairing"], values["radio"] or None)
 
@@ -216,7 +221,27 @@ class BleTransport:
         characteristics = self._characteristics(client)
         connection.control = characteristics[0]
         for characteristic in characteristics:
-            await client.start_notify(characteristic, notified, bluez={"use_start_notify": False})
+            try:
+                await client.start_notify(characteristic, notified, bluez=_BLUEZ)
+            except Exception as error:
+                if not self._may_pair(error):
+                    raise
+                await self._pair(client)
+                await client.start_notify(characteristic, notified, bluez=_BLUEZ)
+
+    def _may_pair(self, error: Exception) -> bool:
+        refused = isinstance(ble_error(self.url, Step.SUBSCRIBE, error), PairingError)
+        return refused and sys.platform != "darwin"
+
+    async def _pair(self, client: BleakClient) -> None:
+        try:
+            await client.pair()
+        except Exception as error:
+            known = ble_error(self.url, Step.SUBSCRIBE, error)
+            if isinstance(known, (PairingError, LinkLostError)):
+                raise known from None
+            words = one_line(str(error)) or type(error).__name__
+            raise PairingError(f"{self.url}: the tool does not let this computer in ({words}); {BUTTON}") from None
 
     def _characteristics(self, client: BleakClient) -> list[BleakGATTCharacteristic]:
         """Those that are needed, by the table that the system has read."""

@@ -1,7 +1,7 @@
 """Which radio bleak drives: the operating system's, or another one that an installed package brings along.
 
 A radio's address is ``NAME:WHERE``. NAME is an entry point of the group ``nexuslink.ble_radios``, a callable
-``open_radio(where: str) -> Radio``; what WHERE means is its own business. The operating system's radio needs no address.
+``open_radio(where: str) -> Radio``; what WHERE means is its own business. The system's radio needs no address.
 It knows neither tools nor their messages, and imports no Bluetooth code before a radio is asked for.
 """
 

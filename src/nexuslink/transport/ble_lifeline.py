@@ -41,8 +41,9 @@ class Lifeline:
             call.close()
             raise LinkLostError(self.reason)
         task = asyncio.ensure_future(call)
+        either: set[asyncio.Future[Any]] = {task, self._cut}
         try:
-            await asyncio.wait({task, self._cut}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             await _end(task)
             raise

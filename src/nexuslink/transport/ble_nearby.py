@@ -1,8 +1,8 @@
 """The tools that advertise nearby: a list that stays still enough to point at, whatever is on the air.
 
 Everything in an advertisement is a claim of whoever sends it. What can be shown is shown with its doubt, what cannot is
-counted; nothing here raises on it, and the list is bounded. Time is handed in, in seconds of any steady clock. Nothing of
-bleak is imported: devices and advertisements are taken by their attributes.
+counted; nothing here raises on it, and the list is bounded. Time is handed in, in seconds of any steady clock.
+Nothing of bleak is imported: devices and advertisements are taken by their attributes.
 """
 
 from __future__ import annotations

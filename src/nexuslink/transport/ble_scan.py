@@ -43,7 +43,7 @@ class BleScan:
         lifeline: Lifeline | None = None,
         url: str = "ble:",
     ) -> None:
-        self._nearby = Nearby(f"?radio={quote(radio, safe=':/.,@')}" if radio else "", forget_s)
+        self._nearby = Nearby(f"?radio={quote(radio, safe=':/.,@[]=')}" if radio else "", forget_s)
         self._radio, self._backends, self._owned = radio, backends, backends is None
         self._url = url
         self._lifeline = lifeline

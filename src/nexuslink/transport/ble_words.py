@@ -87,7 +87,7 @@ ROWS: Final = (
     Row(r"(?i)notify acquired|write acquired|AlreadyConnected|le-connection-busy", ToolTakenError,
         "another program on this computer uses the tool; close it first"),
     # trust
-    Row(r"(?i)peer removed pairing|PIN or Key Missing|key missing", PairingError,
+    Row(r"(?i)peer removed pairing|key[ _]missing", PairingError,
         f"the tool has forgotten this computer; remove it in {SETTINGS}, then {BUTTON}"),
     Row(r"\bATT 0x(05|08|0c|0f)\b|org\.bluez\.Error\.(Authentication\w+|NotAuthorized|NotPermitted)|Access Denied"
         r"|(?i:could not pair|trying to pair|pairing|(authentication|encryption|authorization) is insufficient)",
@@ -108,11 +108,9 @@ ROWS: Final = (
 """First match counts."""
 
 _LATE: Final = {
-    Step.SCAN: (RadioError, f"this computer's Bluetooth does not answer within {{s:g}} s; switch it off and on, or {_RESTART}"
-                if sys.platform.startswith("linux")
-                else "this computer's Bluetooth does not answer within {s:g} s; switch it off and on"),
+    Step.SCAN: (RadioError, "this computer's Bluetooth does not answer within {s:g} s; switch it off and on"),
     Step.CONNECT: (OutOfReachError, f"no connection within {{s:g}} s; {NEAR}"),
-    Step.SUBSCRIBE: (PairingError, f"it let this computer not in within {{s:g}} s; {BUTTON}"),
+    Step.SUBSCRIBE: (PairingError, f"the tool did not let this computer in within {{s:g}} s; {BUTTON}"),
     Step.WRITE: (LinkLostError, "the tool took nothing for {s:g} s; is it within reach?"),
 }  # fmt: skip
 _TEXT_MAX: Final = 160
