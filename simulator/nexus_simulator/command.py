@@ -38,8 +38,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     place.add_argument(
         "--ble",
         metavar="TRANSPORT",
-        help="on a virtual radio: what connects there is a host and speaks HCI; tcp-server:HOST:PORT, unix-server:PATH, "
-        "pty:, or another name of bumble's; prints the address for it",
+        help="on a virtual radio: what connects there is a host and speaks HCI; tcp-server:HOST:PORT, "
+        "unix-server:PATH, pty:, or another name of bumble's; prints the address for it",
     )
     serve.add_argument(
         "--firmware",

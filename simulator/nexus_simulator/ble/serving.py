@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from bumble.core import BaseBumbleError, InvalidPacketError
@@ -141,9 +141,7 @@ class _Line:
             self._carrier.send(packet)
 
 
-async def serve_ble(
-    where: str, tool: NexusPeripheral, stop: asyncio.Event | None = None, say: Say = say
-) -> None:
+async def serve_ble(where: str, tool: NexusPeripheral, stop: asyncio.Event | None = None, say: Say = say) -> None:
     """Serve the air of this tool under a name of bumble's transports until a signal or ``stop``.
 
     Says the address that a host uses. Raises ValueError with one line for a name that cannot be, OSError where it
@@ -204,7 +202,8 @@ async def _serve_sockets(
         await asyncio.sleep(0)
         await server.wait_closed()
         if scheme == "unix-server":
-            Path(rest).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.unlink(rest)  # noqa: PTH108  (a path object may not be used in a coroutine)
 
 
 async def _serve_other(where: str, tool: NexusPeripheral, waiting: list[asyncio.Task[Any]], say: Say) -> None:
@@ -213,9 +212,7 @@ async def _serve_other(where: str, tool: NexusPeripheral, waiting: list[asyncio.
         transport = await open_transport(where)
     except (BaseBumbleError, ValueError, ImportError) as error:
         raise ValueError(f"--ble {where}: cannot be served: {error}") from None
-    controller = AirController(
-        "host", tool.air, adapter=True, host_source=transport.source, host_sink=transport.sink
-    )
+    controller = AirController("host", tool.air, adapter=True, host_source=transport.source, host_sink=transport.sink)
     try:
         say(_url(tool, where))
         await first_of(*waiting)
