@@ -201,9 +201,7 @@ class Adapter:
                 await asyncio.wait(self._tasks, timeout=END_S)
             device = await self.ready()
             preferences = ConnectionParametersPreferences(*INTERVAL_MS, supervision_timeout=TIMEOUT_MS)
-            attempt = asyncio.ensure_future(
-                device.connect_le(peer, {hci.Phy.LE_1M: preferences}, timeout=timeout_s)
-            )
+            attempt = asyncio.ensure_future(device.connect_le(peer, {hci.Phy.LE_1M: preferences}, timeout=timeout_s))
             try:
                 return await asyncio.shield(attempt)
             except asyncio.CancelledError:

@@ -7,6 +7,7 @@ Entry point ``nexuslink.ble_radios``: `open_radio`. It knows nothing of tools.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
@@ -100,7 +101,9 @@ def _unavailable(error: AdapterError) -> BleakError:
 
 # ---- scanning -------------------------------------------------------------------------------------------------------
 def _uuid(data: bytes) -> str:
-    return str(core.UUID.from_bytes(data)).lower() if len(data) == 16 else normalize_uuid_16(int.from_bytes(data, "little"))
+    if len(data) == 2:
+        return normalize_uuid_16(int.from_bytes(data, "little"))
+    return str(core.UUID.from_bytes(data)).lower()
 
 
 def advertisement_of(data: bytes, rssi: int) -> AdvertisementData:
@@ -269,9 +272,7 @@ class BumbleClient(BaseBleakClient):
         """Read a descriptor."""
         return bytearray(await self._bounded(self._client().read_value(descriptor.handle)))
 
-    async def write_gatt_char(
-        self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool
-    ) -> None:
+    async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool) -> None:
         """Write; without response it waits only for room."""
         await self._bounded(self._write(characteristic.handle, bytes(data), response))
 
@@ -308,10 +309,9 @@ class BumbleClient(BaseBleakClient):
     async def _begin(self, connection: Connection, pair: bool) -> None:
         await self._client().request_mtu(MTU)
         if await self._adapter.bonds.get(str(connection.peer_address)) is not None:
-            try:
+            # When the other side has forgotten the bond it stays an open link, as operating systems leave it.
+            with contextlib.suppress(hci.HCI_Error):
                 await connection.encrypt()
-            except hci.HCI_Error:
-                pass  # the other side has forgotten the bond: an open link, as operating systems leave it
         elif pair:
             await connection.pair()
         self.services = await self._discover()
@@ -381,10 +381,8 @@ class BumbleClient(BaseBleakClient):
     async def _end(self) -> None:
         connection = self._connection
         if connection is not None:
-            try:
+            with contextlib.suppress(BleakError, TimeoutError):
                 await self._bounded(connection.disconnect(), END_S)
-            except (BleakError, TimeoutError):
-                pass
             self._gone()
 
     def _gone(self, _reason: int = 0) -> None:

@@ -104,7 +104,7 @@ class AirController(bumble_controller.Controller):
 
     def __init__(self, name: str, air: Air, adapter: bool = False, **kwargs: Any) -> None:
         self.loop = asyncio.get_running_loop()
-        self.number = next(_numbers)
+        number = f"{next(_numbers) & 0xFFFFFF:06X}"
         self.adapter = adapter
         self.powered = air.adapters_on or not adapter
         self.generation = 0
@@ -113,7 +113,6 @@ class AirController(bumble_controller.Controller):
         self.bad_packets = 0
         """Packets from the host that could not be carried out at all."""
         self._accepted: list[hci.Address] = []
-        number = f"{self.number & 0xFFFFFF:06X}"
         kwargs.setdefault("public_address", ":".join((PUBLIC_PREFIX, number[:2], number[2:4], number[4:])))
         super().__init__(name, link=air, **kwargs)
         self.le_legacy_advertiser = _Advertiser(self)
@@ -142,7 +141,7 @@ class AirController(bumble_controller.Controller):
         """Gone without a word: power cut, crash, pulled out."""
         for connection in list(self.le_connections.values()):
             del self.le_connections[connection.peer_address]
-            if connection.air_link is not None:
+            if isinstance(connection, AirConnection) and connection.air_link is not None:
                 connection.air_link.vanish(connection)
         self._forget()
 
@@ -371,9 +370,7 @@ class AirController(bumble_controller.Controller):
     def on_air_sent(self, connection: AirConnection) -> None:
         """A fragment of the host's has left: the host may send another one."""
         self.send_hci_packet(
-            hci.HCI_Number_Of_Completed_Packets_Event(
-                connection_handles=[connection.handle], num_completed_packets=[1]
-            )
+            hci.HCI_Number_Of_Completed_Packets_Event(connection_handles=[connection.handle], num_completed_packets=[1])
         )
 
     def on_updated(self, connection: AirConnection, update: ll.ConnectionUpdateInd) -> None:

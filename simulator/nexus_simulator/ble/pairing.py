@@ -1,8 +1,8 @@
 """Who may pair with the tool, how, and what a paired host may do.
 
-LE Secure Connections only. The person opens a bonding window with the tool's button; while it is closed every pairing is
-refused, and a host that is bonded already needs none. Bumble's security manager is mended where it would let a host in
-too early or too cheaply. It knows connections and keys, and neither the table of characteristics nor the tool.
+LE Secure Connections only. The person opens a bonding window with the tool's button; while it is closed every pairing
+is refused, and a host that is bonded already needs none. Bumble's security manager is mended where it would let a host
+in too early or too cheaply. It knows connections and keys, and neither the table of characteristics nor the tool.
 """
 
 from __future__ import annotations

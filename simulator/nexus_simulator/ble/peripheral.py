@@ -241,7 +241,7 @@ class NexusPeripheral:
         await self.start()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work, name=f"{self.name} {work.__qualname__}")
+        task = self._loop.create_task(work, name=self.name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

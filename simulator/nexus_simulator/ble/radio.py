@@ -12,7 +12,7 @@ import math
 import random
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from bumble import hci, ll
 from bumble.link import LocalLink
@@ -73,7 +73,7 @@ class Advertisement(ll.AdvInd):
     rssi: int = RSSI_DBM
 
 
-Item = DataPdu | ll.ControlPdu
+Item: TypeAlias = "DataPdu | ll.ControlPdu"
 
 
 def _octets(item: Item | None) -> int:
@@ -86,7 +86,9 @@ class Air(LocalLink):
     """Everybody who can hear each other. Settings may be changed at any time."""
 
     def __init__(self, name: str = "", seed: int = 0) -> None:
-        super().__init__()
+        self._members: list[AirController] = []
+        self.controllers: set[bumble_controller.Controller] = set()
+        self.pending_classic_connection = None
         self.name = name
         self.counts = Counts()
         self.interval_ms: float | None = None
@@ -153,11 +155,11 @@ class Air(LocalLink):
             if old.loop.is_closed():
                 self.remove_controller(old)
         self.links = [link for link in self.links if not link.loop.is_closed()]
-        super().add_controller(controller)
+        self._members.append(cast("AirController", controller))
 
     def remove_controller(self, controller: bumble_controller.Controller) -> None:
         """Somebody is no longer there; not an error when already gone."""
-        self.controllers.discard(controller)
+        self._members = [other for other in self._members if other is not controller]
         self._away = [other for other in self._away if other is not controller]
 
     # ---- what controllers send ----------------------------------------------------------------------------------
@@ -197,8 +199,8 @@ class Air(LocalLink):
         raise NotImplementedError
 
     def _present(self) -> list[AirController]:
-        # In the order in which they came: a set of objects has another one in every process.
-        return sorted(self.controllers, key=lambda controller: controller.number)  # type: ignore[attr-defined]
+        # In the order in which they came: bumble's set of objects has another one in every process.
+        return list(self._members)
 
     def _stir(self) -> None:
         for link in list(self.links):

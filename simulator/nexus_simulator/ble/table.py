@@ -18,8 +18,10 @@ from bumble.gatt_server import Server
 from nexus_simulator.ble.pairing import Guard, Level
 from nexuslink.protocol.messages import MAX_MESSAGE
 
-Write = Callable[[Connection, bytes], None]
-Read = Callable[[Connection], bytes]
+Write = Callable[[Any, bytes], None]
+"""``write(connection, value)``"""
+Read = Callable[[Any], bytes]
+"""``read(connection)``"""
 _READS = (att.ATT_Read_Request, att.ATT_Read_Blob_Request)
 _WRITES = (att.ATT_Write_Request, att.ATT_Write_Command, att.ATT_Prepare_Write_Request)
 _COMMANDS = (att.ATT_Write_Command, att.ATT_Signed_Write_Command)
@@ -65,9 +67,9 @@ class StrictServer(Server):
         if flags & (Characteristic.Properties.WRITE | Characteristic.Properties.WRITE_WITHOUT_RESPONSE):
             permissions |= att.Attribute.WRITEABLE
         reading: Read = _no_read if read is None else (lambda _: read) if isinstance(read, bytes) else read
-        value = att.AttributeValueV2(reading, write or _no_write)
+        value: att.AttributeValueV2[bytes] = att.AttributeValueV2(reading, write or _no_write)
         descriptors: list[Descriptor] = []
-        made = Entry(UUID(uuid), flags, permissions, value, descriptors)  # type: ignore[arg-type]
+        made = Entry(UUID(uuid), flags, permissions, value, descriptors)
         made.level = level
         if flags & (Characteristic.Properties.NOTIFY | Characteristic.Properties.INDICATE):
             either = att.Attribute.READABLE | att.Attribute.WRITEABLE
