@@ -163,8 +163,11 @@ class NexusPeripheral:
     async def close(self) -> None:
         """Switch off for good. A host notices by its supervision time-out."""
         self._unplug()
-        for task in self._tasks:
-            task.cancel()
+        tasks = set(self._tasks)
+        while tasks:  # before Python 3.12 a wait that is just over swallows a cancellation
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=0.05)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def press_button(self) -> None:
