@@ -166,6 +166,8 @@ class AirController(bumble_controller.Controller):
     # ---- packets from the host ----------------------------------------------------------------------------------
     def on_packet(self, packet: bytes) -> None:
         """Any bytes. Bumble raises on what it cannot parse, into whatever carries HCI."""
+        if self.host is None:  # it has been removed, and must not begin to advertise now
+            return
         try:
             super().on_packet(packet)
         except Exception as error:  # bumble's parsers raise almost anything
