@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pytest
 from driving import run
@@ -15,9 +16,10 @@ from nexuslink.device import discovery as module
 from nexuslink.device import errors as device_errors
 from nexuslink.device.discovery import Discovery, find_tools
 from nexuslink.device.errors import BadAnswerError, DeviceError
-from nexuslink.device.finders import CARRIERS, FixedFinder, FoundTool, RadioFinder, SerialFinder, SimulatedFinder
+from nexuslink.device.finders import CARRIERS, FixedFinder, FoundTool, SerialFinder, SimulatedFinder, heard
 from nexuslink.device.verdict import KINDS, LINE_MAX, Verdict, judge
 from nexuslink.transport import errors as transport_errors
+from nexuslink.transport.ble_nearby import Found
 from nexuslink.transport.errors import TransportError, UrlError
 
 
@@ -117,30 +119,11 @@ def test_a_crowd_is_cut_and_nobody_is_listed_twice() -> None:
 
 
 def test_what_a_radio_hears_becomes_a_line() -> None:
-    @dataclass
-    class Near:
-        name: str = "Nexus 0123"
-        serial_number: str | None = "NX-000123"
-        url: str = "ble://NX-000123"
-        address: str = "AA:BB"
-        rssi: float | None = -61.4
-        simulated: bool = False
-        bonded: bool | None = True
-
-    async def heard() -> list[Near]:
-        return [Near()]
-
-    async def work() -> None:
-        (tool,) = await RadioFinder(heard).find()
-        assert (tool.detail, tool.identity, tool.bonded, tool.rssi_dbm) == (
-            "Bluetooth, -61 dBm",
-            "ble:AA:BB",
-            True,
-            -61.4,
-        )
-        assert tool.scheme == "ble"
-
-    run(work())
+    near = Found("Nexus 0123", "NX-000123", "AA:BB", -61.4, 0.1, False, True, "odd", "ble://NX-000123")
+    tool = heard(near)
+    assert (tool.detail, tool.identity) == ("Bluetooth, -61 dBm; odd", "ble:AA:BB")
+    assert (tool.bonded, tool.rssi_dbm, tool.scheme, tool.serial_number) == (True, -61.4, "ble", "NX-000123")
+    assert heard(replace(near, rssi_dbm=math.nan, doubt=None)).detail == "Bluetooth"
 
 
 def test_an_address_has_one_owner() -> None:

@@ -119,7 +119,8 @@ class Candidates:
         known = self._remembered.find(self.serial_number) if self._remembered is not None else None
         listed = {tool.url: tool for tool in found}
         ways: dict[str, tuple[int, FoundTool]] = {}
-        for url in (*self._named, *(known.urls if known is not None else ())):
+        before = [url for url in known.urls if not url.startswith("ble:")] if known is not None else []
+        for url in (*self._named, *before):  # a radio says who is near; nobody needs to wait there for one who is not
             tool = listed.get(url)
             if tool is None or not (tool.serial_number and not self._is_it(tool)):
                 ways[url] = (1, tool or _at(url))

@@ -15,6 +15,7 @@ from nexuslink.device.finders import (
     SIMULATED_URL,
     Finder,
     FoundTool,
+    RadioFinder,
     SerialFinder,
     SimulatedFinder,
     serial_ports,
@@ -30,8 +31,8 @@ FOUND_MAX: Final = 256
 
 
 def usual_finders() -> list[Finder]:
-    """The system's serial ports, and the simulated tool."""
-    return [SerialFinder(), SimulatedFinder()]
+    """The system's serial ports and radio, and the simulated tool."""
+    return [SerialFinder(), RadioFinder(), SimulatedFinder()]
 
 
 class Discovery:

@@ -7,15 +7,22 @@ a hint: only the handshake tells who it is.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from nexuslink.transport.ble_nearby import Found
 
 SIMULATED_URL: Final = "sim:?script=good-psoas"
 SIMULATED_SERIAL: Final = "SIM-"
 """How the serial numbers of simulated tools begin."""
 CARRIERS: Final = ("serial", "tcp", "ble", "sim")
 """Schemes, the best way to a tool first."""
+
+LISTEN_S: Final = 1.5
+"""A tool advertises several times a second; its scan response, with the serial number, is not heard every time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,34 +138,27 @@ class SimulatedFinder:
         return [FoundTool("Simulated tool", SIMULATED_URL, True, "no hardware needed; shows a good hold")]
 
 
-class Heard(Protocol):
-    """What a radio scan says of one tool."""
-
-    name: str
-    serial_number: str | None
-    url: str
-    address: str
-    rssi: float | None
-    simulated: bool
-    bonded: bool | None
-
-
 class RadioFinder:
-    """Bluetooth LE. ``heard()``: who is near by now; a scan is somebody else's business."""
+    """Bluetooth LE: whoever advertises within `LISTEN_S`. ``radio``: as in ``ble:?radio=``."""
 
     name = "Bluetooth"
     quick = False
 
-    def __init__(self, heard: Callable[[], Any]) -> None:
-        self._heard = heard
+    def __init__(self, radio: str | None = None) -> None:
+        self._radio = radio
 
     async def find(self) -> Sequence[FoundTool]:
-        """Everybody near, the nearest first."""
-        near: Sequence[Heard] = await self._heard()
-        return [
-            FoundTool(
-                tool.name, tool.url, tool.simulated, f"Bluetooth, {tool.rssi:.0f} dBm" if tool.rssi else "Bluetooth",
-                tool.serial_number, f"ble:{tool.address}", tool.rssi, tool.bonded,
-            )
-            for tool in near
-        ]  # fmt: skip
+        """Everybody near, the strongest first."""
+        from nexuslink.transport.ble_scan import ble_tools
+
+        return [heard(tool) for tool in await ble_tools(LISTEN_S, self._radio)]
+
+
+def heard(tool: Found) -> FoundTool:
+    """What a radio has heard, as a line in the list."""
+    known = not math.isnan(tool.rssi_dbm)
+    words = [f"Bluetooth, {tool.rssi_dbm:.0f} dBm" if known else "Bluetooth", *([tool.doubt] if tool.doubt else [])]
+    return FoundTool(
+        tool.name, tool.url, tool.simulated, "; ".join(words), tool.serial_number, f"ble:{tool.address}",
+        tool.rssi_dbm if known else None, tool.bonded,
+    )  # fmt: skip

@@ -34,8 +34,8 @@ from nexuslink.protocol.exchange import LinkState
 from nexuslink.transport.errors import LinkLostError, TransportError
 from nexuslink.transport.url import make_transport
 
-OPEN_BOUND_S: Final = 20.0
-"""A radio takes long; every transport has a shorter bound of its own."""
+OPEN_BOUND_S: Final = 60.0
+"""A radio looks, connects, and lets a person compare six digits; every transport has a shorter bound of its own."""
 GREET_BOUND_S: Final = 10.0
 CLOSE_BOUND_S: Final = 3.0
 OFF_BOUND_S: Final = CLOSE_BOUND_S + 2 * CANCEL_BOUND_S
@@ -213,7 +213,9 @@ class Supervisor:
         self.nexus = None
         if self._link is not None and self._link.closed_reason is None:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
-        return Event.FAILED if self._judged.again else Event.HOPELESS
+        # Pairing asks a person: once, and not again and again. Where it was paired before, a bad link looks the same.
+        asked = self._judged.verdict is Verdict.NOT_PAIRED and not self._connections
+        return Event.FAILED if self._judged.again and not asked else Event.HOPELESS
 
     async def _look(self) -> Event:
         await self._let_go()

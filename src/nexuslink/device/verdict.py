@@ -23,6 +23,9 @@ class Verdict(StrEnum):
     IN_USE = "in use"
     DENIED = "denied"
     BAD_ADDRESS = "bad address"
+    NO_RADIO = "no radio"
+    NOT_PAIRED = "not paired"
+    SEVERAL = "several"
     NO_ANSWER = "no answer"
     OTHER_TOOL = "other tool"
     IMPOSTOR = "impostor"
@@ -51,6 +54,10 @@ KINDS: Final[dict[type[Exception], Verdict]] = {
     transport.PortNotFoundError: Verdict.NOT_THERE,
     transport.PortBusyError: Verdict.IN_USE,
     transport.PortDeniedError: Verdict.DENIED,
+    transport.PairingError: Verdict.NOT_PAIRED,
+    transport.RadioError: Verdict.NO_RADIO,
+    transport.SeveralToolsError: Verdict.SEVERAL,
+    transport.NotANexusError: Verdict.BAD_ANSWER,
     transport.LinkLostError: Verdict.LINK_LOST,
     transport.TransportError: Verdict.NO_LINK,
     device.ImpostorError: Verdict.IMPOSTOR,

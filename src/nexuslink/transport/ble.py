@@ -125,6 +125,8 @@ class BleTransport:
 
     def __init__(self, url: str, target: str, find_s: float, pairing_s: float, radio: str | None) -> None:
         self.url = url
+        self.bonded: bool | None = None
+        """Whether this computer had a key of the tool before it connected; ``None``: the system does not say."""
         self._dropped = self._odd = 0
         self._target = target
         self._find_s, self._pairing_s = find_s, pairing_s
@@ -162,6 +164,7 @@ class BleTransport:
         try:
             connection.backends = ble_backends(self._radio)
             found = await self._find(connection)
+            self.bonded = found.bonded
             await self._connect(connection, found)
             await self._held(connection, Step.SUBSCRIBE, self._subscribe(connection), self._pairing_s)
             if lifeline.reason is not None:
