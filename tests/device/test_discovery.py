@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 import pytest
@@ -16,7 +16,7 @@ from nexuslink.device import discovery as module
 from nexuslink.device import errors as device_errors
 from nexuslink.device.discovery import Discovery, find_tools
 from nexuslink.device.errors import BadAnswerError, DeviceError
-from nexuslink.device.finders import CARRIERS, FixedFinder, FoundTool, SerialFinder, SimulatedFinder, heard
+from nexuslink.device.finders import CARRIERS, NOBODY, FixedFinder, FoundTool, SerialFinder, SimulatedFinder, heard
 from nexuslink.device.verdict import KINDS, LINE_MAX, Verdict, judge
 from nexuslink.transport import errors as transport_errors
 from nexuslink.transport.ble_nearby import Found
@@ -30,7 +30,7 @@ class Slow:
         self.asked = self.ended = 0
         self._seconds = seconds
 
-    async def find(self) -> Sequence[FoundTool]:
+    async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
         self.asked += 1
         try:
             await asyncio.sleep(self._seconds)
@@ -109,7 +109,7 @@ def test_a_crowd_is_cut_and_nobody_is_listed_twice() -> None:
     class Crowd:
         name, quick = "the air", True
 
-        async def find(self) -> Sequence[FoundTool]:
+        async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
             return [FoundTool(f"n{n}", f"ble://{n % 500}", False, "") for n in range(100_000)]
 
     async def work() -> None:

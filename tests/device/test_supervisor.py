@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Set
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,7 +16,7 @@ from reachable import GUARD_S, Bus, OnTcp, OnWire, Reachable, there, tool, until
 from nexuslink.device.course import COURSE, JITTER, LONGEST_PAUSE_S, Action, Backoff, Event, State
 from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import ImpostorError, NoToolError
-from nexuslink.device.finders import FixedFinder, FoundTool, SerialFinder
+from nexuslink.device.finders import NOBODY, FixedFinder, FoundTool, SerialFinder
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import Progress
 from nexuslink.device.remembered import RememberedTool, RememberedTools
@@ -359,7 +359,7 @@ def test_a_finder_that_fails_or_hangs_is_said_and_the_others_go_on() -> None:
     class Broken:
         name, quick = "Bluetooth", False
 
-        async def find(self) -> list[FoundTool]:
+        async def find(self, wanted: Set[str] = NOBODY) -> list[FoundTool]:
             raise OSError("Bluetooth is off on this computer;\nswitch it on")
 
     async def work() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -22,7 +23,7 @@ from nexus_simulator.options import Options
 
 from nexuslink.device.course import State
 from nexuslink.device.discovery import Discovery
-from nexuslink.device.finders import RadioFinder, SerialFinder
+from nexuslink.device.finders import NOBODY, FoundTool, RadioFinder, SerialFinder
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import Progress
 from nexuslink.device.remembered import RememberedTool, RememberedTools
@@ -34,14 +35,31 @@ _numbers = itertools.count()
 OPEN = Security(method=Method.NOTHING, always_open=True)
 
 
+class AsBlueZ(RadioFinder):
+    """The radio in software does not say who has a key; BlueZ does. ``bonded`` is what it says."""
+
+    def __init__(self, radio: str, bonded: bool | None) -> None:
+        super().__init__(radio)
+        self._bonded = bonded
+
+    async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
+        return [replace(tool, bonded=self._bonded) for tool in await super().find(wanted)]
+
+
 class Kept:
     """A tool on an air of its own, and who keeps it."""
 
-    def __init__(self, seed: int = 3, bus: Bus | None = None, remembered: RememberedTools | None = None) -> None:
+    def __init__(
+        self,
+        seed: int = 3,
+        bus: Bus | None = None,
+        remembered: RememberedTools | None = None,
+        bonded: bool | None = None,
+    ) -> None:
         self.rng = Random(seed)
         self.air: Air = air(f"kept-{next(_numbers)}")
         self.tool = NexusPeripheral(Options(seed=seed), self.air, OPEN)
-        finders = [RadioFinder(f"bumble:air:{self.air.name}"), *([SerialFinder(bus)] if bus is not None else [])]
+        finders = [AsBlueZ(f"bumble:air:{self.air.name}", bonded), *([SerialFinder(bus)] if bus is not None else [])]
         self.supervisor = Supervisor(
             self.tool.serial_number, Discovery(finders), streaming=True, rng=self.rng, cache=None, remembered=remembered
         )
@@ -142,7 +160,9 @@ def test_a_tool_without_the_bond_that_is_known_is_refused(tmp_path: Path) -> Non
     async def work() -> None:
         remembered = RememberedTools(lambda: tmp_path)
         remembered.keep(RememberedTool("SIM-00003", bonded=True))
-        async with Kept(remembered=remembered).connected() as k:
+        async with Kept(remembered=remembered, bonded=True).connected() as k:
+            await k.data()  # with its bond it is who it says
+        async with Kept(remembered=remembered, bonded=False).connected() as k:
             await until(lambda: Verdict.IMPOSTOR in {progress.verdict for progress in k.told})
             assert k.supervisor.nexus is None
             assert any("not the one that this computer is paired with" in progress.sentence for progress in k.told)

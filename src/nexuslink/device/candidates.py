@@ -114,7 +114,7 @@ class Candidates:
     async def _ordered(self) -> list[FoundTool]:
         if self.serial_number is None:
             return [_at(url) for url in self._named]
-        found = await self._discovery.look()
+        found = await self._discovery.look(wanted=self.serial_number)
         self._foreign &= {tool.url for tool in found}
         known = self._remembered.find(self.serial_number) if self._remembered is not None else None
         listed = {tool.url: tool for tool in found}

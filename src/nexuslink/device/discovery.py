@@ -46,10 +46,25 @@ class Discovery:
         """Looks that were really taken."""
         self._running: dict[bool, asyncio.Task[list[FoundTool]]] = {}
         self._waiting: dict[bool, int] = {}
+        self._wanted: dict[str, int] = {}
         self._held: dict[str, object] = {}
 
-    async def look(self, quick: bool = False) -> list[FoundTool]:
-        """Everybody whom any finder sees, in the finders' order; ``quick``: only those that cost nothing. Bounded."""
+    async def look(self, quick: bool = False, wanted: str | None = None) -> list[FoundTool]:
+        """Everybody whom any finder sees, in the finders' order; ``quick``: only those that cost nothing. Bounded.
+
+        ``wanted``: a serial number; a finder need not look any further once it sees all who are wanted.
+        """
+        if wanted is None:
+            return await self._shared(quick)
+        self._wanted[wanted] = self._wanted.get(wanted, 0) + 1
+        try:
+            return await self._shared(quick)
+        finally:
+            self._wanted[wanted] -= 1
+            if not self._wanted[wanted]:
+                del self._wanted[wanted]
+
+    async def _shared(self, quick: bool) -> list[FoundTool]:
         running = self._running.get(quick)
         if running is None or running.done():
             running = asyncio.create_task(self._round(quick), name="nexuslink discovery")
@@ -90,7 +105,7 @@ class Discovery:
 
     async def _ask(self, finder: Finder) -> Sequence[FoundTool]:
         try:
-            found = await within(finder.find(), LOOK_BOUND_S)
+            found = await within(finder.find(self._wanted.keys()), LOOK_BOUND_S)
         except TimeoutError:
             self.troubles[finder.name] = f"{finder.name}: no answer within {LOOK_BOUND_S:g} s"
             return []

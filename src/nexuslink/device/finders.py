@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,6 +21,7 @@ SIMULATED_SERIAL: Final = "SIM-"
 CARRIERS: Final = ("serial", "tcp", "ble", "sim")
 """Schemes, the best way to a tool first."""
 
+NOBODY: Final[Set[str]] = frozenset()
 LISTEN_S: Final = 1.5
 """A tool advertises several times a second; its scan response, with the serial number, is not heard every time."""
 
@@ -61,8 +62,11 @@ class Finder(Protocol):
     quick: bool
     """It may be asked several times a second, also while a tool is connected."""
 
-    async def find(self) -> Sequence[FoundTool]:
-        """Who is there now. May raise; whoever calls bounds it."""
+    async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
+        """Who is there now. ``wanted``: serial numbers, and it may grow; where all of them are seen one may stop.
+
+        May raise; whoever calls bounds it.
+        """
 
 
 class Port(Protocol):
@@ -106,7 +110,7 @@ class SerialFinder:
         self._ports = ports
         self._asking: asyncio.Future[list[FoundTool]] | None = None
 
-    async def find(self) -> Sequence[FoundTool]:
+    async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
         """The system is asked in a thread, in one at a time: some drivers take long, and some never answer."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().run_in_executor(None, serial_ports, self._ports)
@@ -122,7 +126,7 @@ class FixedFinder:
     def __init__(self, urls: Iterable[str], serial_number: str | None = None) -> None:
         self._tools = [FoundTool(url, url, url.startswith("sim:"), "named", serial_number) for url in urls]
 
-    async def find(self) -> Sequence[FoundTool]:
+    async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
         """All of them."""
         return self._tools
 
@@ -133,7 +137,7 @@ class SimulatedFinder:
     name = "the simulated tool"
     quick = True
 
-    async def find(self) -> Sequence[FoundTool]:
+    async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
         """One."""
         return [FoundTool("Simulated tool", SIMULATED_URL, True, "no hardware needed; shows a good hold")]
 
@@ -147,11 +151,14 @@ class RadioFinder:
     def __init__(self, radio: str | None = None) -> None:
         self._radio = radio
 
-    async def find(self) -> Sequence[FoundTool]:
+    async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
         """Everybody near, the strongest first."""
-        from nexuslink.transport.ble_scan import ble_tools
+        from nexuslink.transport.ble_scan import BleScan
 
-        return [heard(tool) for tool in await ble_tools(LISTEN_S, self._radio)]
+        async with BleScan(self._radio) as scan:
+            await scan.find(lambda _: bool(wanted) and wanted <= {t.serial_number for t in scan.tools()}, LISTEN_S)
+            scan.sort()
+            return [heard(tool) for tool in scan.tools()]
 
 
 def heard(tool: Found) -> FoundTool:
