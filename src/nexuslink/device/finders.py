@@ -22,6 +22,8 @@ CARRIERS: Final = ("serial", "tcp", "ble", "sim")
 """Schemes, the best way to a tool first."""
 
 NOBODY: Final[Set[str]] = frozenset()
+HEARD_S: Final = 2.5
+"""A radio that was off in the middle of listening may hear nothing any more until it is asked again."""
 LISTEN_S: Final = 1.5
 """A tool advertises several times a second; its scan response, with the serial number, is not heard every time."""
 
@@ -47,6 +49,13 @@ class FoundTool:
     def scheme(self) -> str:
         """How it is reached."""
         return self.url.partition(":")[0].lower()
+
+    @property
+    def dial(self) -> str:
+        """The address to connect to: what was heard just now is near, or gone again, and is not waited for long."""
+        if self.scheme != "ble" or not self.identity or "timeout=" in self.url:
+            return self.url
+        return f"{self.url}{'&' if '?' in self.url else '?'}timeout={HEARD_S:g}"
 
     @property
     def rank(self) -> int:

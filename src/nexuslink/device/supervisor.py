@@ -229,7 +229,7 @@ class Supervisor:
         assert self._at is not None
         if not self._discovery.hold(self._at.url, self):
             raise TransportError(f"{self._at.url}: this program uses that address for another tool")
-        self._link = Nexus(make_transport(self._at.url), self._cache)
+        self._link = Nexus(make_transport(self._at.dial), self._cache)
         try:
             await within(self._link.open_link(), OPEN_BOUND_S)
         except TimeoutError:
