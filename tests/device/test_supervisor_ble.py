@@ -168,3 +168,82 @@ def test_a_tool_without_the_bond_that_is_known_is_refused(tmp_path: Path) -> Non
             assert any("not the one that this computer is paired with" in progress.sentence for progress in k.told)
 
     run(work())
+
+
+# ---- at any moment --------------------------------------------------------------------------------------------------
+TOGETHER = 5
+MOMENTS = (State.SCANNING, State.CONNECTING, State.HANDSHAKING, State.STREAMING, State.OFF)
+CAUSES = ("range", "crash", "reset", "adapter", "user")
+
+
+async def struck(seed: int) -> tuple[float, str]:
+    """One tool, one cause at one moment: how long it took until samples came again, after the cause had ended."""
+    k = Kept(seed)
+    rng, loop = k.rng, asyncio.get_running_loop()
+    moment, cause = rng.choice(MOMENTS), rng.choice(CAUSES)
+    async with k.connected():
+        leaving: list[asyncio.Task[None]] = []
+        if moment is State.OFF:
+            await k.data()
+            leaving.append(asyncio.create_task(k.supervisor.disconnect()))
+            await asyncio.sleep(rng.uniform(0, 0.05))
+        else:
+            await until(lambda: k.supervisor.state is moment)
+            await asyncio.sleep(rng.choice([0.0, rng.uniform(0, 0.4)]))
+        await strike(k, cause)
+        if leaving:
+            await leaving[0]
+            k.supervisor.connect()
+        before, began = k.supervisor.nexus, loop.time()
+        heard = before.decoder.link.received if before is not None else 0
+
+        def alive() -> bool:
+            nexus = k.supervisor.nexus
+            streams = nexus is not None and k.supervisor.state is State.STREAMING
+            return streams and nexus.decoder.link.received > (heard + 60 if nexus is before else 5)
+
+        await until(alive)
+        took = loop.time() - began
+        assert Verdict.BROKEN not in {progress.verdict for progress in k.told}
+    return took, f"seed {seed}: {cause} while {moment.value}"
+
+
+async def strike(k: Kept, cause: str) -> None:
+    rng = k.rng
+    match cause:
+        case "range":
+            k.tool.leave()
+            await asyncio.sleep(rng.uniform(0, 3))
+            k.tool.return_()
+        case "crash":
+            k.tool.crash()
+            await asyncio.sleep(rng.uniform(0, 3))
+            await k.tool.start()
+        case "reset":
+            k.tool.restart()
+        case "adapter":
+            k.air.adapter_off()
+            await asyncio.sleep(rng.uniform(0, 3))
+            k.air.adapter_on()
+        case _:
+            await k.supervisor.disconnect()
+            k.supervisor.connect()
+
+
+def many(seeds: range) -> None:
+    async def work() -> None:
+        for first in range(seeds.start, seeds.stop, TOGETHER):
+            took = await asyncio.gather(*(struck(seed) for seed in range(first, first + TOGETHER)))
+            assert not [(seconds, what) for seconds, what in took if seconds > BACK_S]
+
+    run(work())
+
+
+def test_back_to_streaming_after_anything_at_any_moment_on_the_air() -> None:
+    many(range(10))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("first", range(10, 200, 10))
+def test_back_to_streaming_after_anything_many_more_times_on_the_air(first: int) -> None:
+    many(range(first, first + 10))

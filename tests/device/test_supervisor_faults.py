@@ -7,6 +7,8 @@ disconnecting), a cause and how long it lasts. Twenty seeds in each run; `./run 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -177,6 +179,50 @@ def test_back_to_streaming_after_anything_at_any_moment(first: int) -> None:
 @pytest.mark.parametrize("first", range(20, 200, 20))
 def test_back_to_streaming_after_anything_many_more_times(first: int) -> None:
     many(range(first, first + 20))
+
+
+RUN = """
+import argparse, sys
+from nexus_simulator.command import register
+parser = argparse.ArgumentParser()
+register(parser.add_subparsers())
+args = parser.parse_args()
+sys.exit(args.run(args))
+"""
+
+
+async def served(*options: str) -> tuple[subprocess.Popen[str], str]:
+    """A simulated tool in a process of its own, and its address."""
+    command = [sys.executable, "-c", RUN, "sim", "serve", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220  (its watcher is a thread)
+    assert process.stdout is not None
+    line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), 30)
+    return process, line.strip()
+
+
+def killed(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate(timeout=20)
+
+
+def test_a_process_that_is_killed_and_started_again_is_the_same_tool_restarted() -> None:
+    async def work() -> None:
+        process, url = await served("--tcp", "127.0.0.1:0", "--seed", "3")
+        supervisor = Supervisor(url, Discovery([]), streaming=True, rng=Random(1), cache=None)
+        try:
+            supervisor.connect()
+            before = await supervisor.up(BACK_S, State.STREAMING)
+            killed(process)
+            await until(lambda: supervisor.state is State.LOST)
+            process, again = await served("--tcp", url.removeprefix("tcp:"), "--seed", "3", "--boot", "1")
+            assert again == url
+            await until(lambda: _alive(supervisor, before, 0), BACK_S)
+            assert supervisor.progress.restarts == 1
+        finally:
+            await supervisor.disconnect()
+            killed(process)
+
+    run(work())
 
 
 def test_a_tool_that_never_comes_back_is_seen_not_to() -> None:

@@ -50,6 +50,8 @@ QUIET_NS: Final = {State.STREAMING: 1_000_000_000, State.READY: 3_000_000_000}
 """After this long without anything new, on the link's clock, the tool is asked whether it is there."""
 GIVEN_UP_NS: Final = 2_000_000_000
 """A tool that answers, says that it streams, and sends nothing for this long is reconnected."""
+KNOWN: Final = (LinkState.READY, LinkState.STREAMING)
+"""Not so while somebody lets the tool restart: `Nexus.restart` has its own bound."""
 NEWS_S: Final = 0.4
 """How often, in a pause, the quick finders are asked whether somebody has come."""
 NEWS_BOUND_S: Final = 2.0
@@ -300,7 +302,7 @@ class Supervisor:
                 continue
             if (now := self._heard(nexus)) != heard:
                 heard, heard_ns = now, nexus.now_ns
-            elif nexus.now_ns - heard_ns > QUIET_NS[self.state]:
+            elif nexus.now_ns - heard_ns > QUIET_NS[self.state] and nexus.state in KNOWN:
                 await self._ask(nexus)
                 if self.state is State.READY:
                     heard_ns = nexus.now_ns
