@@ -14,6 +14,7 @@ from nexuslink.protocol.messages import CalibrationMethod, CalibrationRecord
 from nexuslink.protocol.record import seal_record
 
 SERIAL = "NX-00042"
+LARGEST = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
 
 def f32(value: float) -> float:
@@ -77,8 +78,8 @@ def _values_of(leaf: Leaf) -> st.SearchStrategy[Any]:
     if leaf.base == "char":
         return st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=leaf.length)
     if leaf.real:
-        low = 0.0 if leaf.name.startswith("u_") else None
-        one: st.SearchStrategy[Any] = st.floats(low, None, allow_nan=False, allow_infinity=False, width=32)
+        low = 0.0 if leaf.name.startswith("u_") else -LARGEST
+        one: st.SearchStrategy[Any] = st.floats(low, LARGEST, width=32)  # without bounds many draws are void
         return st.tuples(*[one] * leaf.length) if leaf.array else one
     limits = {"u16": (0, 0xFFFF), "i32": (-(1 << 31), (1 << 31) - 1), "i64": (-(1 << 63), (1 << 63) - 1)}
     return st.integers(*limits[leaf.base])

@@ -7,11 +7,14 @@ import pytest
 from handled_tool import Person
 from nexus_simulator.rig import Rig
 from nexus_simulator.scripts import RigScript, script_named
+from nexus_simulator.unit import make_unit
 
+from nexuslink.calibration.convert import tool_calibration
 from nexuslink.calibration.errors import ProcedureError
 from nexuslink.calibration.picture import Stage
 from nexuslink.calibration.procedure_gyro import LONGEST_S, GyroProcedure, imu_recording
 from nexuslink.estimation.calibration import ImuScale
+from nexuslink.estimation.tracking import TAU_ACC_CALIBRATED_S, filter_settings
 
 
 def turned(someone: Person, begin: float, end: float) -> None:
@@ -44,7 +47,13 @@ def test_two_minutes_of_turning_and_laid_down() -> None:
     assert made.method == someone.record.method
     assert made.accelerometer == someone.record.accelerometer and made.force == someone.record.force
     assert 0 < made.gyro.u_matrix < 0.003
-    assert made.gyro.matrix != someone.record.gyro.matrix
+    found = np.reshape(made.gyro.matrix, (3, 3)) @ make_unit(5).inertial.gyro.matrix
+    assert np.abs(found - np.eye(3)).max() < 3.0 * made.gyro.u_matrix
+    # The control: seen by the accelerometer as it is, without its calibration, everything would be turned a little.
+    crooked = np.linalg.inv(np.reshape(someone.record.accelerometer.matrix, (3, 3))) @ found
+    assert np.abs(crooked - np.eye(3)).max() > 3.0 * made.gyro.u_matrix
+    read_back = tool_calibration(made).imu
+    assert filter_settings(read_back)["tauAcc"] == TAU_ACC_CALIBRATED_S
 
 
 def test_a_tool_that_only_lies_there_is_refused() -> None:

@@ -36,7 +36,11 @@ def tool_calibration(record: CalibrationRecord) -> ToolCalibration:
         temperature_c=record.temperature_c,
         gravity_m_s2=record.gravity_m_s2,
         **columns,
-        imu=ImuCalibration(_triaxial(record.gyro), _triaxial(record.accelerometer)),
+        imu=ImuCalibration(
+            _triaxial(record.gyro),
+            _triaxial(record.accelerometer),
+            quality=record.gyro.u_matrix if record.gyro.u_matrix > 0 else math.nan,
+        ),
     )
 
 

@@ -109,7 +109,12 @@ class GyroProcedure(Procedure):
 
     def _conclude(self) -> None:
         now = self.recording()
-        recordings = [*self.recordings, *([] if now is None else [now])]
+        # The gyroscope's matrix leads into the accelerometer's frame: so that has to be the calibrated one's.
+        straight = self.setting.calibration.imu.accelerometer.apply
+        recordings = [
+            one._replace(accel_m_s2=straight(one.accel_m_s2))
+            for one in [*self.recordings, *([] if now is None else [now])]
+        ]
         made = self_calibrate_imu(recordings)
         self.result = made
         self.accepted, self.reason = made.accepted, made.reason

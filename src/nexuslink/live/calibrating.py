@@ -86,7 +86,7 @@ class Calibrating:
         self.outcome: Outcome | None = None
         """After `run`, also after one that was cancelled."""
         self._ended = ""
-        self._heard_ns = nexus.now_ns
+        self._heard_ns = nexus.transport.now_ns()
         self._captured = (0, 0)
         self._captured_us = 0
 

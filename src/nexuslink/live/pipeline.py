@@ -14,6 +14,7 @@ import numpy as np
 
 from nexuslink.calibration.convert import tool_calibration
 from nexuslink.estimation.calibration import ImuScale
+from nexuslink.estimation.doubt import Doubt
 from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.estimator import Estimates, Estimator, Stream
 from nexuslink.live.errors import SessionError
@@ -59,6 +60,40 @@ class LinkQuality:
     silent_s: float
 
 
+class Certainty:
+    """How sure the newest values of one tip are. Worked out when asked for: a replay has many and looks at none."""
+
+    __slots__ = ("_estimates", "_tip")
+
+    def __init__(self, estimates: Estimates | None, tip: int) -> None:
+        self._estimates, self._tip = estimates, tip
+
+    @property
+    def u_force_n(self) -> float:
+        """Standard uncertainty of the force, as those below of theirs; NaN where nothing came yet."""
+        return math.nan if self._estimates is None else float(self._estimates.u_force_n[-1, self._tip])
+
+    @property
+    def u_tip_angle_deg(self) -> float:
+        """Of the tip's angle from vertical."""
+        return math.nan if self._estimates is None else self._estimates.attitude.u_tip_angle_deg[self._tip]
+
+    @property
+    def turn_deg(self) -> float:
+        """How far the base has turned since contact, counterclockwise from above; NaN without contact."""
+        return math.nan if self._estimates is None else self._estimates.attitude.turn_deg
+
+    @property
+    def u_turn_deg(self) -> float:
+        """Of the turn."""
+        return math.nan if self._estimates is None else self._estimates.attitude.u_turn_deg
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why the values are not to be trusted, if they are not. Never stops anything."""
+        return None if self._estimates is None else self._estimates.doubt
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything one glance needs; the values are the plan's tip, newest sample."""
@@ -74,6 +109,7 @@ class Snapshot:
     simulated: bool
     recording_s: float
     t_us: int
+    certainty: Certainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +206,7 @@ class Pipeline:
         self._meter = LinkMeter(decoder)
         self._first_us: int | None = None
         self._values = (math.nan, math.nan, math.nan, math.nan)
+        self._newest: Estimates | None = None
         self.t_us = 0
         """Session time of the newest sample: the tool's own until it restarts, and going on from there."""
         self._patience_s = SILENCE_LOST_S
@@ -210,6 +247,7 @@ class Pipeline:
 
     def _guide(self, estimates: Estimates) -> None:
         tip = self.plan.tip
+        self._newest = estimates
         self.t_us = int(estimates.t_us[-1])
         if self._first_us is None:
             self._first_us = int(estimates.t_us[0])
@@ -235,8 +273,9 @@ class Pipeline:
         cue = self._coach.advise(state, force, angle, direction, link.silent_s)
         recorded = (self.t_us - self._first_us) / 1e6 if self._first_us is not None else 0.0
         return Snapshot(
-            self.plan, state, cue, force, pressure, angle, direction, link, self._simulated, recorded, self.t_us
-        )
+            self.plan, state, cue, force, pressure, angle, direction, link, self._simulated, recorded, self.t_us,
+            Certainty(self._newest, self.plan.tip),
+        )  # fmt: skip
 
     def summary(self) -> HoldSummary:
         """How the hold was."""
