@@ -123,8 +123,8 @@ def test_what_a_radio_hears_becomes_a_line() -> None:
     tool = heard(near)
     assert (tool.detail, tool.identity) == ("Bluetooth, -61 dBm; odd", "ble:AA:BB")
     assert (tool.bonded, tool.rssi_dbm, tool.scheme, tool.serial_number) == (True, -61.4, "ble", "NX-000123")
-    assert tool.dial == "ble://NX-000123?timeout=2.5"
-    assert heard(replace(near, url="ble://A?radio=x")).dial == "ble://A?radio=x&timeout=2.5"
+    assert tool.dial == "ble://NX-000123?timeout=2"
+    assert heard(replace(near, url="ble://A?radio=x")).dial == "ble://A?radio=x&timeout=2"
     assert heard(replace(near, url="ble://A?timeout=9")).dial == "ble://A?timeout=9"
     assert FoundTool("", "serial:A", False, "", identity="usb:1").dial == "serial:A"
     assert heard(replace(near, rssi_dbm=math.nan, doubt=None)).detail == "Bluetooth"

@@ -232,9 +232,13 @@ async def strike(k: Kept, cause: str) -> None:
 
 def many(seeds: range) -> None:
     async def work() -> None:
+        before = asyncio.all_tasks()
         for first in range(seeds.start, seeds.stop, TOGETHER):
             took = await asyncio.gather(*(struck(seed) for seed in range(first, first + TOGETHER)))
             assert not [(seconds, what) for seconds, what in took if seconds > BACK_S]
+        with contextlib.suppress(TimeoutError):  # a radio that has just been lost is let go of within its own bounds
+            await until(lambda: asyncio.all_tasks() == {asyncio.current_task()} | before, BACK_S)
+        assert not [task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()]
 
     run(work())
 

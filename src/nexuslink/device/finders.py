@@ -22,7 +22,7 @@ CARRIERS: Final = ("serial", "tcp", "ble", "sim")
 """Schemes, the best way to a tool first."""
 
 NOBODY: Final[Set[str]] = frozenset()
-HEARD_S: Final = 2.5
+HEARD_S: Final = 2.0
 """A radio that was off in the middle of listening may hear nothing any more until it is asked again."""
 LISTEN_S: Final = 1.5
 """A tool advertises several times a second; its scan response, with the serial number, is not heard every time."""
