@@ -13,7 +13,7 @@ from hypothesis import settings
 
 settings.register_profile("no-clock", deadline=None)  # a deadline would be a wall time that a busy machine misses
 settings.load_profile("no-clock")
-os.environ["NEXUSLINK_CACHE"] = "off"  # nobody's home folder is touched, by processes that tests start either
+os.environ["NEXUSLINK_CACHE"] = os.environ["NEXUSLINK_TOOLS"] = "off"  # nobody's home is touched, by processes either
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

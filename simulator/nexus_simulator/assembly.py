@@ -19,3 +19,20 @@ def make_link(options: Options) -> Link:
         raise ValueError(f"defect={options.defect}: there is no such defect; there are: {', '.join(DEFECTS)}")
     defect = DEFECTS[options.defect]
     return defect.link(Tool(options, defect.firmware), faults)
+
+
+def make_tool(options: Options) -> Tool:
+    """A tool without a line, for carriers of whole messages; raises ValueError with one line, also for what is the
+    line's: faults, and the defects that need one."""
+    if options.faults:
+        raise ValueError(f"{next(iter(options.faults))}: a fault of a serial line; the virtual air has its own")
+    if options.defect is None:
+        return Tool(options)
+    from nexus_simulator.defects.table import DEFECTS
+
+    defect = DEFECTS.get(options.defect)
+    if defect is None:
+        raise ValueError(f"defect={options.defect}: there is no such defect; there are: {', '.join(DEFECTS)}")
+    if defect.link is not Link:
+        raise ValueError(f"defect={options.defect}: a defect of the line; it has no place on the air")
+    return Tool(options, defect.firmware)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from nexus_simulator.faults.table import FAULTS, REQUEST, Level
-from nexus_simulator.options import PARAMETERS, Options, parse_options
+from nexus_simulator.options import AIR_PARAMETERS, PARAMETERS, Options, parse_air, parse_options
 from nexus_simulator.scripts import DEFAULT_SCRIPT, SCRIPTS
 
 if TYPE_CHECKING:
@@ -34,13 +34,22 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     commands = sim.add_subparsers(dest="sim_command", required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the simulated tool as a process of its own")
-    _add_place(serve)
+    place = _add_place(serve)
+    place.add_argument(
+        "--ble",
+        metavar="TRANSPORT",
+        help="on a virtual radio: what connects there is a host and speaks HCI; tcp-server:HOST:PORT, "
+        "unix-server:PATH, pty:, or another name of bumble's; prints the address for it",
+    )
     serve.add_argument(
         "--firmware",
         choices=FIRMWARES,
         default=FIRMWARES[0],
         help="the simulator's own, the reference firmware in C as a process, or that on an emulated Cortex-M4",
     )
+    air = serve.add_argument_group("on the air (with --ble)")
+    for name, parameter in AIR_PARAMETERS.items():
+        _add(air, name, parameter.doc, parameter.allowed)
     for name, parameter in PARAMETERS.items():
         allowed = "max, with --firmware qemu only" if name == "speed" else parameter.allowed
         _add(serve, name, parameter.doc, allowed)
@@ -68,10 +77,11 @@ def register_proxy(subparsers: argparse._SubParsersAction[argparse.ArgumentParse
     proxy.set_defaults(run=_proxy)
 
 
-def _add_place(parser: argparse.ArgumentParser) -> None:
+def _add_place(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--pty", action="store_true", help="on a pseudo-terminal; prints its address")
     where.add_argument("--tcp", metavar="HOST:PORT", help="on a TCP port (0: any free one); prints its address")
+    return where
 
 
 def _add_faults(parser: argparse.ArgumentParser, faults: Mapping[str, Fault]) -> None:
@@ -96,16 +106,43 @@ def _serve(args: argparse.Namespace) -> int:
     options = parse_options(given)
     if "boot" not in given:
         options = _new_boot(options)
+    if args.ble is not None:
+        _serve_air(args, options, given)
+        return 0
+    for name in _given(args, AIR_PARAMETERS):
+        raise ValueError(f"--{name.replace('_', '-')}: only with --ble")
     if args.firmware != "python":
         _serve_board(args, options, given)
         return 0
-    if "speed" in given:
-        raise ValueError(f"--speed {given['speed']}: a tool that is served runs in real time; sim:?speed= does not")
+    _refuse_speed(given)
     from nexus_simulator.assembly import make_link
     from nexus_simulator.serve import Served, say
 
     _serve_at(args, Served(make_link(options)), say)  # made before anything is served: a bad file is refused here
     return 0
+
+
+def _refuse_speed(given: Mapping[str, str]) -> None:
+    if "speed" in given:
+        raise ValueError(f"--speed {given['speed']}: a tool that is served runs in real time; sim:?speed= does not")
+
+
+def _serve_air(args: argparse.Namespace, options: Options, given: Mapping[str, str]) -> None:
+    """The tool as a BLE peripheral on an air of its own."""
+    if args.firmware != "python":
+        raise ValueError(f"--firmware {args.firmware}: it has no radio; --ble is for the simulator's own")
+    _refuse_speed(given)
+    settings = parse_air(_given(args, AIR_PARAMETERS))
+    try:
+        from nexus_simulator.ble.serving import run_ble
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "bumble":
+            raise
+        raise ValueError("--ble: the virtual radio needs bumble: pip install nexuslink[virtual-ble]") from None
+    try:
+        run_ble(args.ble, options, settings)
+    except OSError as error:
+        raise ValueError(f"--ble {args.ble}: cannot be served: {error.strerror or error}") from None
 
 
 def _serve_board(args: argparse.Namespace, options: Options, given: Mapping[str, str]) -> None:

@@ -116,3 +116,58 @@ def parse_options(params: Mapping[str, str]) -> Options:
     if options.imu is not None and "imu_rate" in params:
         raise ValueError("imu_rate cannot be chosen together with imu: the recording has its own rate")
     return options
+
+
+# ---- on the air -----------------------------------------------------------------------------------------------------
+PAIRING_METHODS = ("numeric", "passkey", "nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class AirOptions:
+    """What the air and the pairing of a served tool are like."""
+
+    pairing: str = PAIRING_METHODS[0]
+    passkey: int | None = None
+    always_pair: bool = False
+    bonds: Path | None = None
+    loss: float = 0.0
+    interval_ms: float | None = None
+    mtu: int = 247
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+AIR_PARAMETERS: Mapping[str, Parameter] = {
+    "pairing": Parameter("pairing", ", ".join(PAIRING_METHODS), _choice(*PAIRING_METHODS), "what the tool pairs with"),
+    "passkey": Parameter("passkey", "1 to 999999", _integer(1, 999_999), "the digits that the tool shows"),
+    "bonding": Parameter(
+        "always_pair",
+        "button (SIGUSR1 presses it), always",
+        lambda text: _choice("button", "always")(text) == "always",
+        "when a new host may pair",
+    ),
+    "bonds": Parameter("bonds", "a file", Path, "where the tool keeps its bonds"),
+    "air_loss": Parameter("loss", "0 to 1", _number(0.0, 1.0), "share of the radio's packets that is lost"),
+    "air_interval": Parameter("interval_ms", "7.5 to 4000", _number(7.5, 4000.0), "connection interval, ms"),
+    "air_mtu": Parameter("mtu", "23 to 247", _integer(23, 247), "largest ATT_MTU that the tool agrees to"),
+}
+"""Every parameter of `AirOptions` by the name that users write."""
+
+
+def parse_air(params: Mapping[str, str]) -> AirOptions:
+    """As `parse_options`, for the air."""
+    options = AirOptions()
+    for name, text in params.items():
+        parameter = AIR_PARAMETERS[name]
+        try:
+            options = replace(options, **{parameter.field: parameter.parse(text)})
+        except ValueError:
+            raise ValueError(f"{name}={text}: not possible; allowed: {parameter.allowed}") from None
+    return options

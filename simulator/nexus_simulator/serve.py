@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from nexus_simulator.link import Link, joined
 from nexuslink.protocol.framing import MAX_FRAME
@@ -131,7 +131,7 @@ async def until_signal() -> AsyncIterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-async def _first_of(*tasks: asyncio.Task[object]) -> None:
+async def first_of(*tasks: asyncio.Task[Any]) -> None:
     """Wait for the first, end the others."""
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -184,7 +184,7 @@ async def serve_tcp(host: str, port: int, served: Endpoint, stop: asyncio.Event 
         try:
             loop = asyncio.get_running_loop()
             if not served.switched_off:
-                await _first_of(loop.create_task(listen()), loop.create_task(served.pump(carrier)))
+                await first_of(loop.create_task(listen()), loop.create_task(served.pump(carrier)))
         finally:
             served.disconnect()
             free.release()
@@ -202,7 +202,7 @@ async def serve_tcp(host: str, port: int, served: Endpoint, stop: asyncio.Event 
             say(f"tcp:{shown}:{name[1]}")
             loop = asyncio.get_running_loop()
             events = [event for event in (signalled, off, stop) if event is not None]
-            await _first_of(*(loop.create_task(event.wait()) for event in events))
+            await first_of(*(loop.create_task(event.wait()) for event in events))
             for task in hosts:
                 task.cancel()
             await asyncio.gather(*hosts, return_exceptions=True)
@@ -280,7 +280,7 @@ async def serve_pty(served: Endpoint, stop: asyncio.Event | None = None, say: Sa
             loop = asyncio.get_running_loop()
             say(f"serial:{path}")
             events = [event for event in (signalled, stop) if event is not None]
-            await _first_of(loop.create_task(hosts()), *(loop.create_task(event.wait()) for event in events))
+            await first_of(loop.create_task(hosts()), *(loop.create_task(event.wait()) for event in events))
     finally:
         served.disconnect()
         os.close(master)
@@ -315,7 +315,7 @@ async def _serve_host(fd: int, served: Endpoint, first: bytes) -> None:
         served.receive(first)
     loop.add_reader(fd, readable)
     try:
-        await _first_of(loop.create_task(gone.wait()), loop.create_task(served.pump(carrier)))
+        await first_of(loop.create_task(gone.wait()), loop.create_task(served.pump(carrier)))
     finally:
         loop.remove_reader(fd)
         carrier.close()

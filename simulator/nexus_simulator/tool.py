@@ -123,6 +123,24 @@ class Tool:
     def max_message(self, size: int) -> None:
         self.firmware.max_message = size
 
+    @property
+    def interval_us(self) -> int:
+        """Connection interval of the link, microseconds; 0: it has none."""
+        return self.firmware.interval_us
+
+    @interval_us.setter
+    def interval_us(self, interval_us: int) -> None:
+        self.firmware.interval_us = interval_us
+
+    @property
+    def link_authenticated(self) -> bool:
+        """The link may change the tool's calibration."""
+        return self.firmware.link_authenticated
+
+    @link_authenticated.setter
+    def link_authenticated(self, authenticated: bool) -> None:
+        self.firmware.link_authenticated = authenticated
+
     def restart(self) -> None:
         """The watchdog bites: a warm restart, as the host sees it. Totals of the latest session stay."""
         self.firmware.restart(ErrorCode.WATCHDOG)

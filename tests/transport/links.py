@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import tty
+from importlib.util import find_spec
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ T = TypeVar("T")
 HANG_S = 20.0
 """Guard against hanging; nothing here takes a fraction of it."""
 STEP_S = 0.002
+AT_END: list[Callable[[], Awaitable[None]]] = []
+"""What a scenario has started on its loop, and `run` ends."""
 LINK_ERRORS = (TransportError, OSError)
 """What a link may raise: its own errors, or from third parties (the simulator is one) the system's."""
 
@@ -70,8 +73,12 @@ def run(scenario: Coroutine[Any, Any, T]) -> T:
     """One scenario on a loop of its own. Afterwards no task and no timer may be left on it."""
 
     async def guarded() -> T:
-        async with asyncio.timeout(HANG_S):
-            result = await scenario
+        try:
+            async with asyncio.timeout(HANG_S):
+                result = await scenario
+        finally:
+            while AT_END:
+                await AT_END.pop()()
         await asyncio.sleep(0)
         loop = asyncio.get_running_loop()
         assert asyncio.all_tasks() == {asyncio.current_task()}, "a task is left over"
@@ -88,6 +95,9 @@ class Peer(ABC):
     """The other end of a link."""
 
     transport: Transport
+
+    async def ready(self) -> None:  # noqa: B027
+        """Be there to be found, where that needs a loop."""
 
     async def accept(self) -> None:  # noqa: B027  (most have nothing to accept)
         """Take the connection that `open` has made, where there is such a thing."""
@@ -236,6 +246,38 @@ class SimPeer(Peer):
         pass
 
 
+class BlePeer(Peer):
+    """A tool on the virtual air: real GATT on both sides."""
+
+    def __init__(self) -> None:
+        from ble_peer import new_air
+
+        self._air = new_air()
+        self._tool: Any = None
+        self.transport = make_transport(f"ble://SIM-00000?radio=bumble:air:{self._air.name}")
+
+    async def ready(self) -> None:
+        from ble_peer import RawTool
+
+        if self._tool is None:
+            self._tool = RawTool(self._air)
+            AT_END.append(self._tool.close)
+            await self._tool.start()
+
+    async def send(self, data: bytes) -> None:
+        await self._tool.send(data)
+
+    async def take(self, n: int) -> bytes:
+        data: bytes = await self._tool.take(n)
+        return data
+
+    def hang_up(self) -> None:
+        self._tool.hang_up()
+
+    def release(self) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class Kind:
     """One carrier, and its declared quirks."""
@@ -249,6 +291,21 @@ class Kind:
     """The same address can be opened again after the peer hung up."""
     real_time: bool = True
     """Its clock is the machine's."""
+    longest: int = 1_000_000
+    """Bytes that it carries in one piece."""
+    needs: str | None = None
+    """A package that it cannot do without."""
+
+    def part(self, data: bytes) -> bytes:
+        """As much of it as goes in one piece."""
+        return data[: self.longest]
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be tested here."""
+        if self.needs is None or find_spec(self.needs) is not None:
+            return None
+        return f"{self.name}: needs the package {self.needs}, of the extra virtual-ble"
 
 
 KINDS = (
@@ -257,12 +314,14 @@ KINDS = (
     Kind("serial-loop", lambda: PtyPeer("loop"), revives=False),
     Kind("serial-thread", lambda: PtyPeer("thread"), revives=False),
     Kind("tcp", TcpPeer),
+    Kind("ble", BlePeer, framed=False, longest=244, needs="bumble"),
     Kind("sim", SimPeer, raw=False),
     Kind("sim-max", lambda: SimPeer(speed="max"), raw=False, real_time=False),
 )
 
 
 async def opened(peer: Peer, log: Log) -> None:
+    await peer.ready()
     await peer.transport.open(log)
     await peer.accept()
 

@@ -116,7 +116,7 @@ def test_a_command_is_no_transport() -> None:
 
 @pytest.mark.usefixtures("acme")
 def test_the_built_in_ones_come_first_and_cannot_be_replaced() -> None:
-    assert schemes()[:2] == ["serial", "tcp"]
+    assert schemes()[:3] == ["serial", "tcp", "ble"]
     assert schemes().count("serial") == 1
     assert isinstance(make_transport("serial:COM3"), SerialTransport)
 

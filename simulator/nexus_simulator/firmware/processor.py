@@ -84,6 +84,10 @@ class Firmware:
         self.ignored_requests = 0
         """Messages that were no request, or found no room even for a BUSY."""
         self.restarts = 0
+        self.interval_us = 0
+        """Of the link, for STATUS; 0: it has none."""
+        self.link_authenticated = True
+        """A cable is; a radio link only with a bond that a person has confirmed."""
         self._begin_take = begin
         self._battery = battery
         self._max_message = MAX_MESSAGE
@@ -299,7 +303,7 @@ class Firmware:
             dropped=session.dropped,
             queue_high_water=session.high_water,
             max_message=self._max_message,
-            interval_us=0,
+            interval_us=self.interval_us,
             bad_frames=self.health.bad_frames,
             errors=self.health.errors,
         )

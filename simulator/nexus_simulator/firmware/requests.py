@@ -224,6 +224,8 @@ def _unlock(tool: Firmware, asked: UnlockRequest, when: Moment) -> Answer:
 
 
 def _calibration_write(tool: Firmware, asked: CalibrationWriteRequest, when: Moment) -> Answer:
+    if not tool.link_authenticated:
+        return Status.NOT_AUTHORISED, b""
     status, received = tool.calibration.write(asked, when.now_us)
     return status, CalibrationWriteResponse(received).pack() if status is Status.OK else b""
 
@@ -231,6 +233,8 @@ def _calibration_write(tool: Firmware, asked: CalibrationWriteRequest, when: Mom
 def _calibration_commit(tool: Firmware, asked: CalibrationCommitRequest, when: Moment) -> Answer:
     if asked.size > CALIBRATION_MAX:
         return Status.OUT_OF_RANGE, b""
+    if not tool.link_authenticated:
+        return Status.NOT_AUTHORISED, b""
     status = tool.calibration.commit(asked, when.now_us, tool.session is not None)
     if status is not Status.OK:
         return status, b""

@@ -68,6 +68,8 @@ class Control:
             raise LinkLostError(f"{url}: {error.strerror or error}") from None
         finally:
             self._waiters.pop(request_id, None)
+            if waiter.done() and not waiter.cancelled():
+                waiter.exception()  # looked at: where the write has failed nobody else does
             self.exchange.forget(request_id)
 
     def tell(self, opcode: Opcode, payload: bytes) -> None:

@@ -48,6 +48,18 @@ class BadAnswerError(DeviceError):
     """The tool answered with something that cannot be right."""
 
 
+class OtherToolError(DeviceError):
+    """A tool answered, and it is not the one that was wanted."""
+
+
+class ImpostorError(DeviceError):
+    """A tool claims to be one that this person has bonded with, over a link without that bond."""
+
+
+class NoToolError(DeviceError):
+    """The wanted tool was not to be had in time."""
+
+
 _WORDS: Final[dict[int, str]] = {
     Status.BAD_REQUEST: "it cannot read the request; update the tool's firmware",
     Status.BAD_STATE: "it is not possible now",

@@ -152,17 +152,22 @@ class Nexus(Commands):
     async def open(self) -> None:
         """Open the link and shake hands. Raises `TransportError` or `DeviceError`; closed again if it fails."""
         try:
-            try:
-                await self.transport.open(self)
-            except OSError as error:  # third-party transports
-                raise TransportError(f"{self.url}: {error.strerror or error}") from None
-            self._control.open(self._end)
-            await self._shake_hands()
+            await self.open_link()
+            await self.shake_hands()
         except BaseException:
             await self.close()
             raise
 
-    async def _shake_hands(self, patience_ns: int = TIMEOUT_NS) -> None:
+    async def open_link(self) -> None:
+        """The first half of `open`: nothing is said yet. If it raises, `close`."""
+        try:
+            await self.transport.open(self)
+        except OSError as error:  # third-party transports
+            raise TransportError(f"{self.url}: {error.strerror or error}") from None
+        self._control.open(self._end)
+
+    async def shake_hands(self, patience_ns: int = TIMEOUT_NS) -> None:
+        """The second half of `open`. If it raises, `close`."""
         hello = await greet(self.url, lambda opcode, payload: self._ask_raw(opcode, payload, patience_ns))
         known, self.recognised = await learn(self.url, self.request, hello, self._cache)
         if self._known is None or self._known.description.boot_id != known.description.boot_id:
@@ -194,7 +199,7 @@ class Nexus(Commands):
         """Let the tool restart, and shake hands again. A link that goes with it (USB) raises `LinkLostError`."""
         before = self.info.boot_id
         await self.request(Opcode.RESET, ResetRequest(RESET_MAGIC).pack())
-        await self._shake_hands(RESTART_NS)
+        await self.shake_hands(RESTART_NS)
         if self.info.boot_id == before:
             raise BadAnswerError(f"{self.url}: the tool said that it restarts, but did not; switch it off and on")
         if self._session is not None:

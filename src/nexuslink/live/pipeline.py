@@ -40,6 +40,8 @@ SILENCE_LOST_S: Final = 5.0
 """A hold ends when the tool has been silent for this long [assumption]; the coach says so long before."""
 _SLOWEST_HZ, _FASTEST_HZ = 1.0, 1e5
 """Beyond these no rate is a tool's, and the filter must not see it."""
+GAP_LOST_S: Final = 20.0
+"""The same where somebody is bringing the link back [assumption]: longer than that, and whoever holds has moved."""
 RATE_WINDOW_NS: Final = 1_000_000_000
 """Rates are counted over at least this much arrival time."""
 
@@ -154,12 +156,14 @@ class Sensing:
         except CalibrationError as error:
             raise SessionError(f"{info.serial_number}: {error}; calibrate the tool again") from None
         self.tared = False
+        self.shift_us = 0
+        """Session time less the tool's clock: not 0 once the tool has restarted in the middle."""
 
     def update(self, decoded: Decoded) -> Estimates | None:
         """New estimates, or ``None``."""
         if decoded.statuses:
             status = decoded.statuses[-1]
-            self.estimator.set_temperature(status.t_us, 0.01 * status.temperature_cdeg)
+            self.estimator.set_temperature(status.t_us + self.shift_us, 0.01 * status.temperature_cdeg)
         for response in decoded.responses:
             if response.opcode == Opcode.TARE and response.status == Status.OK:
                 answer = TareResponse.unpack(response.payload)
@@ -174,15 +178,16 @@ class Sensing:
                 force.append(batch)
             elif batch.stream == self.imu_stream:
                 imu.append(batch)
-        return self.estimator.update(_joined(force), _joined(imu))
+        return self.estimator.update(self._joined(force), self._joined(imu))
 
-
-def _joined(batches: list[Batch]) -> Stream | None:
-    if len(batches) == 1:
-        return batches[0].t_us, batches[0].raw
-    if not batches:
-        return None
-    return np.concatenate([b.t_us for b in batches]), np.concatenate([b.raw for b in batches])
+    def _joined(self, batches: list[Batch]) -> Stream | None:
+        if not batches:
+            return None
+        if len(batches) == 1:
+            t_us, raw = batches[0].t_us, batches[0].raw
+        else:
+            t_us, raw = np.concatenate([b.t_us for b in batches]), np.concatenate([b.raw for b in batches])
+        return (t_us + self.shift_us if self.shift_us else t_us), raw
 
 
 class Pipeline:
@@ -203,14 +208,40 @@ class Pipeline:
         self._values = (math.nan, math.nan, math.nan, math.nan)
         self._newest: Estimates | None = None
         self.t_us = 0
+        """Session time of the newest sample: the tool's own until it restarts, and going on from there."""
+        self._patience_s = SILENCE_LOST_S
+        self._anew = False
+        """The clock of the next samples is another one."""
+
+    def begin_gap(self) -> None:
+        """The link is gone, and somebody is bringing it back: be more patient with the silence."""
+        self._patience_s = GAP_LOST_S
+
+    def resume(self, decoder: Decoder, restarted: bool) -> None:
+        """The same tool on another link, whose decoder this is. ``restarted``: its clock has begun anew."""
+        self._meter.resume(decoder)
+        self._anew |= restarted
+
+    def _go_on(self, chunk: Chunk, decoded: Decoded) -> None:
+        """The first samples after a gap: as much session time has passed as host time."""
+        self._patience_s = SILENCE_LOST_S
+        if self._anew:
+            self._anew = False
+            first = min(int(batch.t_us[0]) for batch in decoded.batches)
+            newest = max(int(batch.t_us[-1]) for batch in decoded.batches)
+            passed_us = round(self._meter.since_data_s(chunk) * 1e6)
+            # Never back in time, whatever the host's clock says: the samples of this chunk are all new.
+            self.sensing.shift_us = max(self.t_us + passed_us - newest, self.t_us + 1 - first)
 
     def process(self, chunk: Chunk, decoded: Decoded, clock: ClockFit | None = None) -> LiveUpdate:
         """Take what one chunk became. ``clock`` is known live only; it touches nothing but the shown latency."""
+        if decoded.batches and self._patience_s != SILENCE_LOST_S:
+            self._go_on(chunk, decoded)
         estimates = self.sensing.update(decoded)
         self._meter.take(chunk, decoded, self.sensing, clock)
         if estimates is not None and len(estimates.t_us):
             self._guide(estimates)
-        elif self._meter.silent_s >= SILENCE_LOST_S:
+        elif self._meter.silent_s >= self._patience_s:
             self.stop(StopReason.LINK_LOST)
         return LiveUpdate(estimates, self.snapshot())
 
@@ -263,6 +294,19 @@ class LinkMeter:
         self._rates = (math.nan, math.nan)
         self._latency_ms = math.nan
         self._battery: int | None = None
+        self._before = (0, 0, 0)
+        """Received, lost and overrun on the links before this one."""
+
+    def resume(self, decoder: Decoder) -> None:
+        """Another link: its counts are added to those of the ones before."""
+        link = self._decoder.link
+        received, lost, overrun = self._before
+        self._before = (received + link.received, lost + link.lost, overrun + link.overrun_samples)
+        self._decoder = decoder
+
+    def since_data_s(self, chunk: Chunk) -> float:
+        """From the latest force data to this chunk, seconds on the host's clock."""
+        return 0.0 if self._last_data_ns is None else max(0, chunk.arrival_ns - self._last_data_ns) / 1e9
 
     @property
     def silent_s(self) -> float:
@@ -295,7 +339,10 @@ class LinkMeter:
     def quality(self) -> LinkQuality:
         """As of the latest chunk."""
         link = self._decoder.link
+        received, lost, overrun = self._before
+        lost += link.lost
+        total = received + link.received + lost
         return LinkQuality(
-            *self._rates, link.loss_fraction, link.lost, link.overrun_samples, self._latency_ms, self._battery,
-            self.silent_s,
+            *self._rates, lost / total if total else 0.0, lost, overrun + link.overrun_samples, self._latency_ms,
+            self._battery, self.silent_s,
         )  # fmt: skip

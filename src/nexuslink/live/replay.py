@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from nexuslink.calibration.document import in_words
 from nexuslink.estimation.estimator import Estimates
 from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import LiveUpdate, Pipeline
-from nexuslink.live.session import EVENT_STOP
+from nexuslink.live.session import EVENT_GAP, EVENT_RESUME, EVENT_STOP
 from nexuslink.protocol.decoder import Decoder
 from nexuslink.protocol.description import ToolDescription
 from nexuslink.protocol.messages import CalibrationRecord
@@ -54,39 +55,72 @@ def replay(path: Path, watch: Callable[[LiveUpdate], None] | None = None) -> Rep
     if header.plan_toml is None:
         raise SessionError(f"{path}: a recording without a plan has no hold to replay; `nexuslink release` makes one")
     decoder = Decoder(framed=header.framed)
-    decoder.describe(info.streams)
+    streams = info.streams
+    decoder.describe(streams)
     pipeline = Pipeline(info, record, decoder, parse_plan(header.plan_toml, f"the plan in {path}"))
     comparison = _Comparison(reader.estimates())
-    commands = [_stop_command(e.detail, path) for e in reader.events() if e.kind == EVENT_STOP]
+    commands = [_command(e.kind, e.detail, path) for e in reader.events() if e.kind in _COMMANDS]
+
+    def obey(command: _Command) -> None:
+        """What was done to the session between two chunks."""
+        nonlocal decoder
+        if command.kind == EVENT_STOP:
+            pipeline.stop(command.reason)
+        elif command.kind == EVENT_GAP:
+            pipeline.begin_gap()
+        else:
+            decoder = Decoder(framed=command.framed)
+            decoder.describe(streams)
+            pipeline.resume(decoder, command.restarted)
+
     done = 0
     for done, chunk in enumerate(reader.chunks(), start=1):
-        while commands and commands[0][0] < done:
-            pipeline.stop(commands.pop(0)[1])
+        while commands and commands[0].after_chunks < done:
+            obey(commands.pop(0))
         update = pipeline.process(chunk, decoder.feed(chunk.data))
         if update.estimates is not None:
             comparison.take(update.estimates)
         if watch is not None:
             watch(update)
-    for after, reason in commands:
-        if after <= done:
-            pipeline.stop(reason)
+    for command in commands:
+        if command.after_chunks <= done:
+            obey(command)
     summary = pipeline.summary()
     as_recorded = json.loads(json.dumps(summary.as_dict()))
     return ReplayResult(
         summary=summary, rows=comparison.rows, recorded_rows=comparison.finish(),
         rows_identical=comparison.identical,
         summary_identical=None if reader.summary is None else reader.summary == as_recorded,
-        truncated=reader.truncated, simulated=header.simulated, lost_messages=decoder.link.lost,
+        truncated=reader.truncated, simulated=header.simulated, lost_messages=pipeline.snapshot().link.lost_messages,
         calibration=in_words(record),
     )  # fmt: skip
 
 
-def _stop_command(detail: str, path: Path) -> tuple[int, StopReason]:
+_COMMANDS: Final = (EVENT_STOP, EVENT_GAP, EVENT_RESUME)
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A recorded event that a replay obeys, after so many chunks."""
+
+    kind: str
+    after_chunks: int
+    reason: StopReason = StopReason.USER
+    framed: bool = True
+    restarted: bool = False
+
+
+def _command(kind: str, detail: str, path: Path) -> _Command:
     try:
-        command = json.loads(detail)
-        return int(command["after_chunks"]), StopReason(command["reason"])
-    except (ValueError, KeyError, TypeError):
-        raise SessionError(f"{path}: a stop command in it cannot be read: {detail!r}") from None
+        said = json.loads(detail)
+        after = int(said["after_chunks"])
+        if kind == EVENT_STOP:
+            return _Command(kind, after, StopReason(said["reason"]))
+        if kind == EVENT_RESUME:
+            return _Command(kind, after, framed=bool(said["framed"]), restarted=bool(said["restarted"]))
+        return _Command(kind, after)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise SessionError(f"{path}: a {kind} command in it cannot be read: {detail[:200]!r}") from None
 
 
 class _Comparison:

@@ -2,11 +2,16 @@
 
 The recorder takes each raw chunk before anything else sees it. The session ends by itself (done, stopped, or the
 link lost); whoever waits for `finished` gets the result, and the session file is whole in every case.
+
+With a supervisor a lost link is a gap and no end: meanwhile the session makes its own ticks, recorded like any
+other chunk, so that silence is judged by the same rule live and in a replay. On the tool's next connection it goes on.
+Where each gap began and ended is in the recording, by the number of chunks before it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +24,7 @@ import numpy as np
 import nexuslink
 from nexuslink.device.errors import DeviceError
 from nexuslink.device.nexus import Nexus
+from nexuslink.device.supervisor import Supervisor
 from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import LiveUpdate, Pipeline, Snapshot
 from nexuslink.protocol import messages
@@ -30,6 +36,7 @@ from nexuslink.recording.writer import SessionWriter
 from nexuslink.release.hold import Phase, StopReason
 from nexuslink.release.plans import Plan, plan_text
 from nexuslink.release.summary import HoldSummary
+from nexuslink.transport.base import TICK_S
 from nexuslink.transport.errors import TransportError
 
 TARE_AFTER_S: Final = 0.5
@@ -43,6 +50,10 @@ DRAIN_TIMEOUT_S: Final = 5.0
 EVENT_STOP: Final = "stop"
 """Kind of the recorded event that says which chunk a stop command followed."""
 EVENT_PHASE: Final = "phase"
+EVENT_GAP: Final = "gap"
+"""The link was lost after so many chunks, and is waited for."""
+EVENT_RESUME: Final = "resume"
+"""The same tool is there again after so many chunks; whether it has restarted meanwhile."""
 
 _TOOL_REASON: Final = {
     Phase.DONE: messages.StopReason.DONE,
@@ -96,11 +107,26 @@ class LiveSession:
         self._tare: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[SessionResult] | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._restarting: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
+        self._keeping = contextlib.ExitStack()
+        self._kept = False
+        self._gap: asyncio.TimerHandle | None = None
+        self._heard_ns = nexus.now_ns
+        """Arrival of the latest chunk."""
+        self._boot_id = nexus.info.boot_id
+        self.gaps = 0
+        """Times that the link was lost and waited for."""
 
     @classmethod
-    async def start(cls, nexus: Nexus, plan: Plan, recording_dir: Path | None) -> LiveSession:
-        """Begin: open the recording (none with ``None``), START, tare as soon as the tool is seen unloaded."""
+    async def start(
+        cls, nexus: Nexus, plan: Plan, recording_dir: Path | None, keeper: Supervisor | None = None
+    ) -> LiveSession:
+        """Begin: open the recording (none with ``None``), START, tare as soon as the tool is seen unloaded.
+
+        ``keeper``: who keeps this tool connected, and does not start its stream itself; on its next connection the
+        session goes on. Until the end of the session it is told that somebody holds.
+        """
         if nexus.state is LinkState.STREAMING:
             raise SessionError(f"{nexus.url}: a session is running already; stop it first")
         writer = None
@@ -111,6 +137,8 @@ class LiveSession:
             session = cls(nexus, plan, writer)
             session._watch(nexus)
             await nexus.start()
+            if keeper is not None:
+                session._keep(keeper)
         except BaseException:
             if session is not None:
                 session._unwatch()
@@ -118,6 +146,11 @@ class LiveSession:
                 writer.abort()
             raise
         return session
+
+    def _keep(self, keeper: Supervisor) -> None:
+        self._kept = True
+        self._keeping.enter_context(keeper.holding())
+        self._keeping.callback(keeper.add_tool_watch(self.resume))
 
     def _watch(self, nexus: Nexus) -> None:
         if self._writer is not None:
@@ -155,6 +188,7 @@ class LiveSession:
 
     def _take(self, chunk: Chunk, decoded: Decoded) -> None:
         self._chunks += 1
+        self._heard_ns = chunk.arrival_ns
         update = self._pipeline.process(chunk, decoded, self._nexus.clock_fit)
         estimates = update.estimates
         if estimates is not None:
@@ -208,20 +242,76 @@ class LiveSession:
                 self._writer.event(event.t_us, EVENT_PHASE, f"{event.phase_from.value} to {event.phase_to.value}")
         self._events_written = len(events)
 
+    # -- a gap ----------------------------------------------------------------------------------------------------
+
+    def _begin_gap(self, reason: str) -> None:
+        self._unwatch()
+        self.gaps += 1
+        self._note(EVENT_GAP, reason=reason)
+        self._pipeline.begin_gap()
+        self._gap = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        """In a gap nobody else says that time passes."""
+        self._gap = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        chunk = Chunk(self._heard_ns + round(TICK_S * 1e9), b"")
+        if self._writer is not None:
+            self._writer.chunk(chunk)
+        self._take(chunk, Decoded())  # may end the session, and with it this
+
+    def _end_gap(self) -> None:
+        if self._gap is not None:
+            self._gap.cancel()
+            self._gap = None
+
+    def resume(self, nexus: Nexus) -> None:
+        """Go on with the same tool on a new connection, which does not stream yet. Nothing happens without a gap."""
+        if self._gap is None or self._ending is not None:
+            return
+        known, found = self._nexus.info, nexus.info
+        if found.serial_number != known.serial_number:
+            return  # somebody else's
+        self._end_gap()
+        if (self._nexus.calibration_bytes, known.streams) != (nexus.calibration_bytes, found.streams):
+            self._note("other-tool", reason="the tool has come back with another calibration or other streams")
+            self._command_stop(StopReason.LINK_LOST)
+            return
+        restarted, self._boot_id = found.boot_id != self._boot_id, found.boot_id
+        self._note(EVENT_RESUME, framed=nexus.transport.framed, restarted=restarted, url=nexus.url)
+        self._pipeline.resume(nexus.decoder, restarted)
+        if not self._pipeline.sensing.tared:
+            self._tare, self._unloaded_us = None, 0
+        self._nexus = nexus
+        self._watch(nexus)
+        self._restarting = asyncio.get_running_loop().create_task(self._start_again(nexus))
+
+    async def _start_again(self, nexus: Nexus) -> None:
+        try:
+            await nexus.start()
+        except (DeviceError, TransportError) as error:
+            if nexus is self._nexus and self._gap is None:
+                self._link_closed(str(error))
+
+    def _note(self, kind: str, **values: object) -> None:
+        """An event that a replay obeys: at which chunk it was."""
+        if self._writer is not None:
+            self._writer.event(self._pipeline.t_us, kind, json.dumps({"after_chunks": self._chunks, **values}))
+
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _command_stop(self, reason: StopReason) -> None:
         if self._pipeline.engine.ended:
             return
-        if self._writer is not None:
-            detail = json.dumps({"reason": reason.value, "after_chunks": self._chunks})
-            self._writer.event(self._pipeline.t_us, EVENT_STOP, detail)
+        self._note(EVENT_STOP, reason=reason.value)
         self._pipeline.stop(reason)
         self._record_events()
         self._finish()
 
-    def _link_closed(self, _reason: str) -> None:
-        self._command_stop(StopReason.LINK_LOST)
+    def _link_closed(self, reason: str) -> None:
+        if self._kept and not self._pipeline.engine.ended:
+            self._begin_gap(reason)
+        else:
+            self._command_stop(StopReason.LINK_LOST)
 
     def _finish(self) -> None:
         if self._ending is None:
@@ -229,9 +319,11 @@ class LiveSession:
             self._ended.set()
 
     async def _wind_up(self) -> SessionResult:
+        self._end_gap()
+        self._keeping.close()
         state = self._pipeline.engine.state
         told = await self._tell_tool(_TOOL_REASON.get(state.stop_reason or state.phase, messages.StopReason.USER))
-        helpers = [task for task in (self._tare, self._draining) if task is not None]
+        helpers = [task for task in (self._tare, self._draining, self._restarting) if task is not None]
         await asyncio.gather(*helpers, return_exceptions=True)
         self._unwatch()
         summary = self._pipeline.summary()

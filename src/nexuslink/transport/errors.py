@@ -25,3 +25,43 @@ class PortDeniedError(TransportError):
 
 class LinkLostError(TransportError):
     """The link was open and has ended."""
+
+
+class SeveralToolsError(TransportError):
+    """The address fits more than one tool that is near."""
+
+
+class OutOfReachError(PortNotFoundError):
+    """No radio hears that tool, or not well enough."""
+
+
+class ToolTakenError(PortBusyError):
+    """The tool is connected elsewhere."""
+
+
+class PairingError(PortDeniedError):
+    """The tool does not trust this computer, or this computer lost its key."""
+
+
+class NotANexusError(TransportError):
+    """What answers there does not have a Nexus's table."""
+
+
+class RadioError(TransportError):
+    """This computer's Bluetooth cannot be used."""
+
+
+class RadioOffError(RadioError):
+    """Bluetooth is switched off."""
+
+
+class NoRadioError(RadioError):
+    """There is no Bluetooth adapter that can do it."""
+
+
+class RadioDeniedError(RadioError):
+    """This program or this user may not use Bluetooth."""
+
+
+class RadioServiceError(RadioError):
+    """The system's Bluetooth service does not run, or has ended."""

@@ -2,7 +2,8 @@
 
     url    = scheme ":" [ "//" ] target [ "?" name "=" value *( "&" name "=" value ) ]
 
-    serial:/dev/ttyACM0      serial:COM3?baud=115200      tcp:192.168.1.5:4810      sim:?script=good-psoas&speed=max
+    serial:/dev/ttyACM0      serial:COM3?baud=115200      tcp:192.168.1.5:4810      ble://NX-000123      ble:
+    sim:?script=good-psoas&speed=max
 
 Names and values are percent-decoded. A scheme is one of the table below or an entry point of the group
 ``nexuslink.transports``: a callable ``(target: str, params: Mapping[str, str]) -> Transport`` that opens nothing
@@ -26,6 +27,7 @@ ENTRY_POINT_GROUP: Final = "nexuslink.transports"
 BUILT_IN: Final = {
     "serial": "nexuslink.transport.serial:open_serial",
     "tcp": "nexuslink.transport.tcp:open_tcp",
+    "ble": "nexuslink.transport.ble:open_ble",
 }
 """Scheme -> module:factory, imported when used."""
 

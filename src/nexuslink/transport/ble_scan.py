@@ -1,0 +1,135 @@
+"""Listening for tools: a `Nearby` list that a radio fills while the context is entered.
+
+Only advertisements with the service's UUID are asked for (macOS gives no others in the background, and everywhere it
+saves work). Scanning is active: the serial number is in the scan response. BlueZ is asked to report duplicates, because
+otherwise it says nothing about a tool whose signal stays within 8 dB, and silence would look like absence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from nexuslink.protocol.messages import NEXUS_SERVICE_UUID
+from nexuslink.transport.ble_backends import Backends, ble_backends
+from nexuslink.transport.ble_lifeline import Lifeline, settled
+from nexuslink.transport.ble_nearby import FORGET_S, Found, Nearby, NearbyCounts
+from nexuslink.transport.ble_words import Step, ble_error, too_late
+from nexuslink.transport.errors import TransportError
+
+if TYPE_CHECKING:
+    from bleak import BleakScanner
+
+START_TIMEOUT_S: Final = 10.0
+"""Starting to scan: macOS asks the person for permission the first time."""
+STOP_TIMEOUT_S: Final = 2.0
+
+
+class BleScan:
+    """``async with BleScan() as scan``: `tools` is who is near, until the context ends. Raises `TransportError`.
+
+    ``radio``: as in ``ble:?radio=``. ``backends``: of an owner who closes them; else they are opened and closed here.
+    """
+
+    def __init__(
+        self,
+        radio: str | None = None,
+        *,
+        backends: Backends | None = None,
+        forget_s: float = FORGET_S,
+        lifeline: Lifeline | None = None,
+        url: str = "ble:",
+    ) -> None:
+        self._nearby = Nearby(f"?radio={quote(radio, safe=':/.,@[]=')}" if radio else "", forget_s)
+        self._radio, self._backends, self._owned = radio, backends, backends is None
+        self._url = url
+        self._lifeline = lifeline
+        self._scanner: BleakScanner | None = None
+        self._heard = asyncio.Event()
+
+    @property
+    def counts(self) -> NearbyCounts:
+        """What has been heard, and what was not used of it."""
+        return self._nearby.counts
+
+    def tools(self) -> list[Found]:
+        """Who is near now; the order stays."""
+        return self._nearby.tools(asyncio.get_running_loop().time())
+
+    def sort(self) -> None:
+        """The strongest first, from now on."""
+        self._nearby.sort()
+
+    async def find(self, wanted: Callable[[Found], bool], seconds: float) -> Found | None:
+        """The first tool for which ``wanted`` is true; ``None``: not one in that time. Raises when cut."""
+        lifeline = self._lifeline or Lifeline()
+        try:
+            return await lifeline.hold(self._find(wanted), seconds)
+        except TimeoutError:
+            return None
+
+    async def _find(self, wanted: Callable[[Found], bool]) -> Found:
+        while True:
+            for found in self.tools():
+                if wanted(found):
+                    return found
+            self._heard.clear()
+            await self._heard.wait()
+
+    # -- the radio ------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> BleScan:
+        if self._backends is None:
+            self._backends = ble_backends(self._radio)
+        try:
+            await self._start(self._backends)
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def _start(self, backends: Backends) -> None:
+        lifeline = self._lifeline or Lifeline()
+        try:
+            from bleak import BleakScanner  # dear to import, and absent radios show here on some systems
+
+            scanner = BleakScanner(
+                self._advertised, [NEXUS_SERVICE_UUID], bluez={"filters": {"DuplicateData": True}}, **backends.scanner
+            )
+            self._scanner = scanner
+            await lifeline.hold(scanner.start(), START_TIMEOUT_S)
+        except TimeoutError:
+            raise too_late(self._url, Step.SCAN, START_TIMEOUT_S) from None
+        except TransportError:
+            raise
+        except Exception as error:  # every system has its own
+            raise ble_error(self._url, Step.SCAN, error) from None
+
+    async def _stop(self) -> None:
+        """Always gets to its end: a radio that has gone cannot be told to stop."""
+        scanner, self._scanner = self._scanner, None
+        if scanner is not None:
+            await settled(scanner.stop(), STOP_TIMEOUT_S)
+        if self._owned and self._backends is not None:
+            backends, self._backends = self._backends, None
+            await settled(backends.close(), STOP_TIMEOUT_S)
+
+    def _advertised(self, device: Any, advertisement: Any) -> None:
+        self._nearby.heard(device, advertisement, asyncio.get_running_loop().time())
+        self._heard.set()
+
+
+async def ble_tools(seconds: float, radio: str | None = None) -> list[Found]:
+    """Who is near: listen for so long, the strongest first. Raises `TransportError`."""
+    async with BleScan(radio) as scan:
+        await asyncio.sleep(seconds)
+        scan.sort()
+        return scan.tools()

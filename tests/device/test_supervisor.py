@@ -1,0 +1,422 @@
+"""One tool kept connected: over real sockets and pseudo-terminals, through everything that ends a link."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine, Set
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from driving import run
+from reachable import GUARD_S, Bus, OnTcp, OnWire, Reachable, there, tool, until
+
+from nexuslink.device.course import COURSE, JITTER, LONGEST_PAUSE_S, Action, Backoff, Event, State
+from nexuslink.device.discovery import Discovery
+from nexuslink.device.errors import ImpostorError, NoToolError
+from nexuslink.device.finders import NOBODY, FixedFinder, FoundTool, SerialFinder
+from nexuslink.device.nexus import Nexus
+from nexuslink.device.progress import Progress
+from nexuslink.device.remembered import RememberedTool, RememberedTools
+from nexuslink.device.supervisor import OFF_BOUND_S, Supervisor
+from nexuslink.device.verdict import Verdict, judge
+from nexuslink.protocol.exchange import LinkState
+
+
+class Kept:
+    """A supervisor, and all that it has told."""
+
+    def __init__(self, target: str, discovery: Discovery | None = None, **options: Any) -> None:
+        options = {"streaming": True, "cache": None, "rng": Random(1), **options}
+        self.supervisor = Supervisor(target, discovery or Discovery([]), **options)
+        self.told: list[Progress] = []
+        self.tools: list[Nexus] = []
+        self.supervisor.subscribe(self.told.append)
+        self.supervisor.add_tool_watch(self.tools.append)
+
+    @property
+    def verdicts(self) -> set[Verdict | None]:
+        return {progress.verdict for progress in self.told}
+
+    async def data(self, more_than: int = 0) -> Nexus:
+        """Until it streams, and samples really come."""
+        nexus = await self.supervisor.up(GUARD_S, State.STREAMING)
+        await until(lambda: nexus.decoder.link.received > more_than)
+        return nexus
+
+    async def until(self, state: State) -> None:
+        await until(lambda: self.supervisor.state is state)
+
+    async def streams_at(self, url: str) -> None:
+        await until(lambda: self.supervisor.progress.url == url and self.supervisor.state is State.STREAMING)
+
+
+def kept(scenario: Coroutine[Any, Any, None]) -> None:
+    run(scenario)
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------
+def test_every_outcome_of_an_action_has_a_row() -> None:
+    outcomes = {
+        Action.LOOK: {Event.FOUND, Event.NOBODY, Event.FAILED},
+        Action.OPEN: {Event.OPENED, Event.FAILED},
+        Action.GREET: {Event.GREETED, Event.FAILED},
+        Action.PAUSE: {Event.WAITED, Event.FAILED},
+        Action.SERVE: {Event.FAILED, Event.NEARER},
+        Action.REST: {Event.WANTED},
+    }
+    reached = set(COURSE.values())
+    for state, action in reached:
+        for event in outcomes[action] | {Event.UNWANTED, Event.HOPELESS}:
+            assert (state, event) in COURSE, (state, action, event)
+    assert {state for state, _ in reached} == set(State)
+    assert (State.READY, Event.STARTED) in COURSE
+    assert (State.STREAMING, Event.STOPPED) in COURSE
+
+
+def test_pauses_double_up_to_the_longest_and_are_the_same_for_the_same_seed() -> None:
+    pauses = [Backoff(Random(7)) for _ in range(2)]
+    first, second = ([backoff.pause_s() for _ in range(12)] for backoff in pauses)
+    assert first == second
+    whole = [min(LONGEST_PAUSE_S, 0.25 * 2**n) for n in range(12)]
+    assert all(JITTER[0] * w <= pause <= JITTER[1] * w for pause, w in zip(first, whole, strict=True))
+    assert len({round(pause / w, 6) for pause, w in zip(first, whole, strict=True)}) > 6  # it does jitter
+    pauses[0].reset()
+    assert pauses[0].pause_s() < 0.25
+
+
+# ---- the usual way --------------------------------------------------------------------------------------------------
+def test_an_address_becomes_a_tool_that_streams_and_disconnecting_is_for_good() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url)
+            assert k.supervisor.state is State.OFF
+            k.supervisor.connect()
+            nexus = await k.data(20)
+            assert k.supervisor.serial_number == "SIM-00003"
+            assert k.supervisor.progress.simulated
+            assert k.supervisor.progress.link is not None
+            states = [state for state, _ in itertools.groupby(progress.state for progress in k.told)]
+            assert states == ["scanning", "connecting", "handshaking", "ready", "streaming"]
+            await k.supervisor.disconnect()
+            assert k.supervisor.state is State.OFF
+            assert nexus.closed_reason == "closed by this program"
+            told = len(k.told)
+            await asyncio.sleep(0.6)
+            assert k.supervisor.state is State.OFF  # and never comes back by itself
+            assert len(k.told) == told
+            k.supervisor.connect()
+            await k.data()
+            await k.supervisor.disconnect()
+            assert not k.supervisor._candidates._discovery._held
+
+    kept(work())
+
+
+def test_the_stream_is_the_users_where_nobody_asked_for_it() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url, streaming=False)
+            k.supervisor.connect()
+            nexus = await k.supervisor.up(GUARD_S)
+            await asyncio.sleep(0.3)
+            assert k.supervisor.state is State.READY
+            await nexus.start()
+            await k.until(State.STREAMING)
+            await nexus.stop()
+            await k.until(State.READY)
+            k.supervisor.want_streaming(True)
+            await k.data()
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_nobody_there_is_said_with_the_next_step_and_up_is_bounded() -> None:
+    async def work() -> None:
+        k = Kept("NX-000123", Discovery([]))
+        k.supervisor.connect()
+        with pytest.raises(NoToolError, match=r"NX-000123 is not to be found; is it switched on"):
+            await k.supervisor.up(0.5)
+        assert k.verdicts <= {None, Verdict.NOT_THERE}
+        await k.supervisor.disconnect()
+        with pytest.raises(NoToolError):
+            await k.supervisor.up(5)
+
+    kept(work())
+
+
+def test_an_address_that_cannot_be_is_given_up_at_once() -> None:
+    async def work() -> None:
+        k = Kept("seriel:/dev/ttyACM0")
+        k.supervisor.connect()
+        with pytest.raises(NoToolError, match="did you mean serial"):
+            await k.supervisor.up(5)
+        assert k.supervisor.state is State.OFF
+        assert k.told[-1].verdict is Verdict.BAD_ADDRESS
+        await k.supervisor.disconnect()
+
+    kept(work())
+
+
+# ---- what ends a link -----------------------------------------------------------------------------------------------
+def test_a_server_that_goes_and_comes_back_is_found_again() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url)
+            k.supervisor.connect()
+            first = await k.data()
+            await one.go()
+            await k.until(State.LOST)
+            assert k.supervisor.nexus is None
+            await one.come()
+            second = await k.data()
+            assert second is not first
+            assert k.tools == [first, second]
+            assert Verdict.LINK_LOST in k.verdicts
+            assert k.supervisor.progress.restarts == 0  # the same start of the same tool
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_a_reset_that_the_link_does_not_show_is_noticed_and_streams_begin_anew() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url)
+            k.supervisor.connect()
+            first = await k.data()
+            one.reset()
+            await until(lambda: k.supervisor.nexus not in (first, None))
+            second = await k.data()
+            assert second.info.boot_id != first.info.boot_id
+            assert k.supervisor.progress.restarts == 1
+            assert Verdict.RESTARTED in k.verdicts
+            assert any("begin anew" in progress.sentence for progress in k.told)
+            assert second.decoder.link.lost == 0
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["usb-tells", "handshake-tells"])
+def test_a_tool_plugged_in_again_under_another_name_is_found(named: bool) -> None:
+    async def work() -> None:
+        bus = Bus()
+        others = [OnWire(tool(seed), bus, named=False) for seed in (8, 9)]
+        one = OnWire(tool(3), bus, named)
+        async with there(others[0], one, others[1]):
+            k = Kept("tool:SIM-00003", Discovery([SerialFinder(bus)]))
+            k.supervisor.connect()
+            first = await k.data()
+            assert first.url == one.url
+            await one.go()
+            await k.until(State.SCANNING)
+            await one.come()
+            second = await k.data()
+            assert second.url == one.url != first.url
+            if named:
+                assert Verdict.OTHER_TOOL not in k.verdicts
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_another_tool_at_the_same_address_is_not_taken_for_it() -> None:
+    async def work() -> None:
+        one, other = OnTcp(tool(3)), OnTcp(tool(4))
+        async with there(one):
+            k = Kept(one.url)
+            k.supervisor.connect()
+            await k.data()
+            await one.go()
+            other._port = one._port
+            async with there(other):
+                await until(lambda: Verdict.OTHER_TOOL in k.verdicts)
+                assert any("SIM-00004 is there, not SIM-00003" in progress.sentence for progress in k.told)
+                assert len(k.tools) == 1
+            await one.come()
+            await k.data()
+            assert len(k.tools) == 2
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+# ---- several ways, several tools ------------------------------------------------------------------------------------
+def test_the_wire_is_changed_to_when_it_is_there_but_not_in_a_hold() -> None:
+    async def work() -> None:
+        bus, link = Bus(), tool(3)
+        far, near = OnTcp(link), OnWire(link, bus, named=True)
+        async with there(far):
+            k = Kept("SIM-00003", Discovery([SerialFinder(bus), FixedFinder([far.url], "SIM-00003")]))
+            k.supervisor.connect()
+            first = await k.data()
+            assert first.url == far.url
+            with k.supervisor.holding():
+                await near.come()
+                await asyncio.sleep(1.5)
+                assert k.supervisor.nexus is first
+            await k.streams_at(near.url)
+            await k.data()
+            assert Verdict.NEARER_WAY in k.verdicts
+            await near.go()  # and back over what is left
+            await k.streams_at(far.url)
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_several_tools_share_one_look_and_never_one_port() -> None:
+    async def work() -> None:
+        bus = Bus()
+        tools = [OnWire(tool(seed), bus, named=False) for seed in (3, 4, 5)]
+        discovery = Discovery([SerialFinder(bus)])
+        async with there(*tools):
+            all_kept = [Kept(one.serial_number, discovery, rng=Random(n)) for n, one in enumerate(tools)]
+            for k in all_kept:
+                k.supervisor.connect()
+            looks = [discovery.look() for _ in range(5)]
+            before = discovery.rounds
+            await asyncio.gather(*looks)
+            assert discovery.rounds <= before + 1
+            streams = [await k.data() for k in all_kept]
+            assert [nexus.url for nexus in streams] == [one.url for one in tools]
+            for k in all_kept:
+                await k.supervisor.disconnect()
+
+    kept(work())
+
+
+# ---- bounds and hostility -------------------------------------------------------------------------------------------
+class Deaf(Reachable):
+    """Takes connections and never says a word."""
+
+    async def _serve(self, say: Any) -> None:
+        writers = []
+
+        def connected(_reader: Any, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+
+        server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        say(f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await self._stop.wait()
+        server.close()
+        for writer in writers:
+            writer.close()
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_user_ends_it_at_any_moment_within_the_bound(seed: int) -> None:
+    async def work() -> None:
+        rng = Random(seed)
+        deaf, one = Deaf(tool(9)), OnTcp(tool(3))
+        async with there(deaf, one):
+            url = rng.choice([deaf.url, one.url, "tcp:127.0.0.1:1"])
+            k = Kept(url, rng=rng)
+            for _ in range(5):
+                k.supervisor.connect()
+                await asyncio.sleep(rng.choice([0.0, rng.uniform(0, 0.01), rng.uniform(0, 0.3)]))
+                async with asyncio.timeout(OFF_BOUND_S):
+                    await k.supervisor.disconnect()
+                assert k.supervisor.state is State.OFF
+
+    kept(work())
+
+
+def test_a_watcher_that_fails_hurts_nobody() -> None:
+    async def work() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url)
+
+            seen: list[Progress] = []
+
+            def fail(_: object) -> None:
+                raise ValueError("mine")
+
+            k.supervisor.subscribe(fail)
+            k.supervisor.add_tool_watch(fail)
+            k.supervisor.subscribe(seen.append)
+            k.supervisor.connect()
+            await k.data()
+            await k.supervisor.disconnect()
+            assert k.supervisor.watcher_failures > 4
+            assert seen[-1].state is State.OFF
+
+    kept(work())
+
+
+def test_a_finder_that_fails_or_hangs_is_said_and_the_others_go_on() -> None:
+    class Broken:
+        name, quick = "Bluetooth", False
+
+        async def find(self, wanted: Set[str] = NOBODY) -> list[FoundTool]:
+            raise OSError("Bluetooth is off on this computer;\nswitch it on")
+
+    async def work() -> None:
+        k = Kept("NX-1", Discovery([Broken()]))
+        k.supervisor.connect()
+        with pytest.raises(NoToolError, match="Bluetooth is off on this computer; switch it on"):
+            await k.supervisor.up(0.3)
+        await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_an_unbonded_radio_that_claims_a_bonded_tool_is_refused(tmp_path: Path) -> None:
+    remembered = RememberedTools(lambda: tmp_path)
+    remembered.keep(RememberedTool("SIM-00003", bonded=True))
+    refused = pytest.raises(ImpostorError, match="it says that it is SIM-00003, but it is not the one")
+    with refused as caught:
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble", False)
+    assert judge(caught.value).verdict is Verdict.IMPOSTOR
+    assert "\n" not in str(caught.value)
+    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble", True)  # with the bond
+    remembered.refuse_impostor("SIM-00003", "serial:/dev/ttyACM0", "serial", None)  # by cable
+    remembered.refuse_impostor("SIM-00004", "ble://SIM-00004", "ble", False)  # never bonded with
+    remembered.forget("SIM-00003")
+    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble", False)
+
+
+def test_what_was_connected_is_remembered_and_found_again_by_serial_number_alone(tmp_path: Path) -> None:
+    async def work() -> None:
+        remembered = RememberedTools(lambda: tmp_path)
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url, remembered=remembered)
+            k.supervisor.connect()
+            await k.data()
+            await k.supervisor.disconnect()
+            known = RememberedTools(lambda: tmp_path).find("SIM-00003")
+            assert known is not None
+            assert (known.urls, known.simulated, known.bonded) == ((one.url,), True, False)
+            again = Kept("SIM-00003", Discovery([]), remembered=RememberedTools(lambda: tmp_path))
+            again.supervisor.connect()
+            await again.data()
+            await again.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_a_session_that_its_owner_ends_is_not_a_lost_link() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url)
+            k.supervisor.connect()
+            nexus = await k.data()
+            await nexus.stop()
+            await until(lambda: nexus.state is LinkState.STREAMING)  # started again by itself, on the same link
+            assert k.supervisor.nexus is nexus
+            await k.supervisor.disconnect()
+
+    kept(work())

@@ -1,0 +1,92 @@
+"""A tool on the virtual air with a test behind it: the real GATT stack, and messages that the test makes up.
+
+Everything but the messages is the simulated tool's: its table, its advertising, its pairing, its radio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+from bumble.device import Connection
+from nexus_simulator.ble.pairing import Method, Security
+from nexus_simulator.ble.peripheral import NexusPeripheral
+from nexus_simulator.ble.radio import Air, air
+from nexus_simulator.options import Options
+
+INBOX_MAX = 8192
+"""Bytes that nobody has taken; then a write waits for its answer."""
+WAY_MAX = 16
+"""Notifications on the way."""
+_numbers = itertools.count()
+OPEN = Security(method=Method.NOTHING, always_open=True)
+"""Whoever comes may pair, and nobody has to compare digits."""
+
+
+def new_air() -> Air:
+    """One that nobody else is on."""
+    return air(f"test-{next(_numbers)}")
+
+
+class RawTool(NexusPeripheral):
+    """``take`` what the host writes, ``send`` it anything."""
+
+    def __init__(self, where: Air, options: Options | None = None, security: Security = OPEN) -> None:
+        super().__init__(options, where, security)
+        self.inbox = bytearray()
+        self._taken = asyncio.Event()
+
+    def _written(self, connection: Connection, message: bytes) -> Any:
+        if len(self.inbox) + len(message) <= INBOX_MAX:
+            self.inbox += message
+            return None
+        return self._when_there_is_room(connection, bytes(message))
+
+    async def _when_there_is_room(self, connection: Connection, message: bytes) -> None:
+        while len(self.inbox) + len(message) > INBOX_MAX and connection is self.connection:
+            self._taken.clear()
+            await self._taken.wait()
+        self.inbox += message
+
+    def _disconnected(self) -> None:
+        super()._disconnected()
+        self._taken.set()
+
+    async def close(self) -> None:
+        await super().close()
+        for _ in range(5):  # what waited for room notices, and so does the server that waited for it
+            await asyncio.sleep(0)
+
+    def _pump(self) -> None:
+        """The simulated tool has nothing to say here."""
+
+    async def take(self, n: int) -> bytes:
+        while len(self.inbox) < n:
+            await asyncio.sleep(0.002)
+        data = bytes(self.inbox[:n])
+        del self.inbox[:n]
+        self._taken.set()
+        return data
+
+    async def send(self, data: bytes) -> None:
+        """One notification on STREAM; ConnectionError if nobody listens."""
+        while (connection := self.connection) is not None:
+            queue = connection.data_packet_queue
+            if queue is None or queue.pending < WAY_MAX:
+                break
+            await asyncio.sleep(0.001)
+        if connection is None or not self.notify(data):
+            raise ConnectionError("no host listens")
+
+    def notify(self, data: bytes) -> bool:
+        """Without waiting for room."""
+        radio, connection = self._radio, self.connection
+        if radio is None or connection is None:
+            return False
+        return radio.server.notify(connection, radio.stream, data)
+
+    def hang_up(self) -> None:
+        """The tool ends the connection."""
+        if self.connection is not None:
+            self._spawn(self._hang_up(self.connection))
