@@ -101,7 +101,7 @@ ROWS: Final = (
     # the way there
     Row(r"(?i)BleakDeviceNotFound|DBus\.Error\.UnknownObject|org\.bluez\.Error\.DoesNotExist|device '[^']*' not found"
         r"|Unreachable|le-connection-abort|ConnectionAttemptFailed|page timeout|host is down|timed? ?out"
-        r"|failed to connect|failed to be established", OutOfReachError, f"it cannot be reached; {NEAR}"),
+        r"|failed to connect|cannot be connected|failed to be established", OutOfReachError, f"it cannot be reached; {NEAR}"),
     Row(r"(?i)not connected|disconnected|connection terminated|CancelledError", LinkLostError,
         "the connection has ended; is the tool on, and within reach?"),
 )  # fmt: skip
