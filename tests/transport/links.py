@@ -10,10 +10,10 @@ import errno
 import os
 import socket
 import tty
-from importlib.util import find_spec
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from nexus_simulator.transport import open_sim

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from links import AT_END, Log, run, until
@@ -137,7 +137,9 @@ def test_a_tool_that_advertises_and_does_not_answer(monkeypatch: pytest.MonkeyPa
             await connect(*args)
 
         transport._connect = too_late  # type: ignore[method-assign]
-        assert (await refused(transport, OutOfReachError)).startswith("no connection within 0.5 s; is the tool on, near")
+        assert (await refused(transport, OutOfReachError)).startswith(
+            "no connection within 0.5 s; is the tool on, near"
+        )
         tool.return_()
         monkeypatch.undo()
         await works(link_to(where), tool)
@@ -202,8 +204,8 @@ def test_the_radio_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 class Misshapen(RawTool):
     """A table that is not the one of gatt.toml; ``uuids``: UUID -> the one that stands there instead."""
 
-    uuids: dict[str, str] = {}
-    flags: dict[str, str] = {}
+    uuids: ClassVar[dict[str, str]] = {}
+    flags: ClassVar[dict[str, str]] = {}
 
     def _fill(self, radio: Any) -> None:
         server = radio.server
