@@ -95,7 +95,7 @@ def test_it_advertises_name_service_and_serial_number() -> None:
         await host.device.start_scanning()
         await until(lambda: len(seen) > 3)
         await host.device.stop_scanning()
-        parts = {kind: value for kind, value in seen[-1].data.ad_structures}
+        parts = dict(seen[-1].data.ad_structures)
         assert parts[0x09] == b"Nexus 07"
         service = UUID("4e580001-5d2b-4c3a-9b1e-6b8f2a7c90d4").to_bytes()
         assert parts[0x07] == service
