@@ -242,6 +242,26 @@ def test_a_tool_that_goes_at_any_moment_of_connecting(after_s: float) -> None:
     play(scenario, f"going{after_s}")
 
 
+def test_an_attempt_given_up_at_any_moment_leaves_the_tool_free() -> None:
+    async def scenario(world: World) -> None:
+        [tool] = world.tools
+        device = await world.find()
+        for step in range(60):
+            client = world.client(device)
+            attempt = asyncio.ensure_future(client.connect())
+            await asyncio.sleep(step * 0.008)
+            attempt.cancel()
+            await asyncio.wait([attempt], timeout=5.0)
+            assert attempt.done()
+            if not attempt.cancelled():  # it was there already
+                await client.disconnect()
+            await until(lambda: tool.connection is None and not world.air.links, 3.0)
+        async with world.client(device) as client:
+            assert client.is_connected
+
+    play(scenario, "given-up")
+
+
 def test_bluetooth_off_and_on() -> None:
     async def scenario(world: World) -> None:
         device = await world.find()
