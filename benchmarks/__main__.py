@@ -28,6 +28,7 @@ SECTIONS: dict[str, dict[str, tuple[float, bool]]] = {
         "decode.damaged_vs_clean": (0.4, True),
     },
     "pipeline": {"pipeline.live_x": (400, True), "pipeline.replay_x": (1500, True)},
+    "estimator": {"estimator.live_vs_vqf": (2.0, False), "estimator.replay_hour_s": (5, False)},
     "latency": {"latency.callback_p99_vs_selectors": (2, False)},
     "painting": {"latency.painted_p99_ms": (8, False), "cpu.window_percent": (25, False)},
     "cpu": {"cpu.client_percent_over_reader": (1, False)},

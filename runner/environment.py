@@ -25,12 +25,14 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "runtime": ("requirements/runtime.txt",),
     "checkout": ("pyproject.toml", "src/nexuslink/__init__.py"),
     "test": ("requirements/test.txt",),
+    "evaluate": ("requirements/evaluate.txt",),
     "bench": ("requirements/bench.txt",),
     "reference": ("requirements/reference.txt",),
 }
 
 PROGRAM = ("tools", "runtime", "checkout")
-TEST = (*PROGRAM, "test")
+EVALUATE = (*PROGRAM, "evaluate")
+TEST = (*PROGRAM, "test", "evaluate")
 BENCH = (*TEST, "bench", "reference")
 
 _SCRIPTS = "Scripts" if os.name == "nt" else "bin"

@@ -30,6 +30,7 @@ _DESCRIPTION = {
     "runtime": "installing packages",
     "checkout": "installing this checkout",
     "test": "installing test tools",
+    "evaluate": "installing filters to compare with",
     "bench": "installing benchmark peers",
     "reference": "building the benchmark's reference",
 }

@@ -19,7 +19,8 @@ LOCKS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "runtime.txt": (["pyproject.toml"], ()),
     "tools.txt": (["--group", "tools"], ("runtime.txt",)),
     "test.txt": (["--group", "test"], ("runtime.txt", "tools.txt")),
-    "bench.txt": (["--group", "bench"], ("runtime.txt", "tools.txt", "test.txt")),
+    "evaluate.txt": (["--group", "evaluate"], ("runtime.txt", "tools.txt", "test.txt")),
+    "bench.txt": (["--group", "bench"], ("runtime.txt", "tools.txt", "test.txt", "evaluate.txt")),
     "reference.txt": (["--group", "reference"], ("bench.txt",)),
 }
 

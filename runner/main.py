@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from runner.environment import BENCH, PROGRAM, ROOT, TEST, Environment, main_environment
+from runner.environment import BENCH, EVALUATE, PROGRAM, ROOT, TEST, Environment, main_environment
 from runner.errors import INTERRUPTED, USAGE, RunError
 
 TYPE_CHECKING = False  # typing costs 5 ms at every start; checkers know this name
@@ -59,7 +59,7 @@ def test(args: list[str]) -> int:
 def nexuslink(args: list[str]) -> int:
     """The command line of the program; stdin, stdout and the exit status are the program's own."""
     environment = main_environment()
-    environment.ensure(PROGRAM)
+    environment.ensure(EVALUATE if args[:1] == ["evaluate"] else PROGRAM)
     return _become(environment, [environment.script("nexuslink"), *args])
 
 

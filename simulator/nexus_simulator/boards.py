@@ -17,7 +17,9 @@ from nexus_simulator.options import Options
 from nexus_simulator.scripts import script_named
 from nexus_simulator.serve import OUTBOX_MAX, Carrier, Endpoint, say, until_signal
 
-PARAMETERS_OF_BOARDS = {"script", "seed", "speed", "force_rate", "imu_rate", "skew_ppm", "battery", "boot", "imu"}
+PARAMETERS_OF_BOARDS = {
+    "script", "seed", "speed", "force_rate", "imu_rate", "skew_ppm", "battery", "temperature", "boot", "imu",
+}  # fmt: skip
 """Parameters of the simulated tool that make sense with firmware in C; what goes wrong on a link is not there."""
 LOOK_S = 0.1
 """How often a board is asked whether it still runs."""

@@ -56,7 +56,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_faults(serve, FAULTS)
     serve.set_defaults(run=_serve)
 
-    scripts = commands.add_parser("scripts", help="list what the simulated person can do")
+    scripts = commands.add_parser("scripts", help="list what can be done with the simulated tool")
     scripts.add_argument("--json", action="store_true", help="for machines")
     scripts.set_defaults(run=_scripts)
 

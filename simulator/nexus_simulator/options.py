@@ -29,6 +29,8 @@ class Options:
     """How much faster the tool's clock runs than the host's. A watch crystal: +-20 ppm is usual."""
     battery: float = 87.0
     """Charge when the tool is switched on, percent."""
+    temperature: float = 22.0
+    """Of the room, degrees Celsius. Under a person the sensors warm toward the body from there."""
     boot: int = 0
     """Which start of the same tool this is: gives another boot id."""
     faults: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +88,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "imu_rate": Parameter("imu_rate", "50 to 1000", _number(50.0, 1000.0), "inertial samples a second"),
     "skew_ppm": Parameter("skew_ppm", "-500 to 500", _number(-500.0, 500.0), "how fast the tool's clock runs"),
     "battery": Parameter("battery", "4 to 100", _number(4.0, 100.0), "charge when switched on, percent"),
+    "temperature": Parameter("temperature", "-10 to 50", _number(-10.0, 50.0), "of the room, degrees Celsius"),
     "boot": Parameter("boot", "0 to 4294967295", _integer(0, 0xFFFFFFFF), "which start of the same tool"),
     "defect": Parameter("defect", "a name that nexus_simulator.defects lists", str, "what the tool does wrong"),
     "imu": Parameter("imu", "a .npz file", Path, "play this recording instead of the inertial unit"),

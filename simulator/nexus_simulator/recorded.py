@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nexus_simulator.body import Array, Truth, tip_angles
-from nexus_simulator.sensors import LoadCells
+from nexus_simulator.climate import Climate
 from nexus_simulator.takes import BlockTake, Counts
 
 _FIELDS = ("gyr", "acc", "quat", "rate", "gyr_lsb", "acc_lsb", "quat_lsb", "sync_s")
@@ -73,8 +73,10 @@ def load_recording(path: Path) -> Recording:
 class RecordedTake(BlockTake):
     """A recording from its first sample on."""
 
-    def __init__(self, recording: Recording, seed: int, take: int, start_us: int, force_hz: float) -> None:
-        super().__init__(start_us, LoadCells(seed, take, force_hz), force_hz, recording.rate_hz, np.int32)
+    def __init__(
+        self, recording: Recording, seed: int, take: int, ambient_c: float, start_us: int, force_hz: float
+    ) -> None:
+        super().__init__(seed, take, Climate(ambient_c), start_us, force_hz, recording.rate_hz, np.int32)
         self._recording = recording
 
     @property
@@ -107,7 +109,8 @@ class RecordedTake(BlockTake):
         position = np.clip(t_force * recording.rate_hz, 0.0, len(recording.counts) - 1.0)
         below = np.minimum(position.astype(np.int64), len(recording.counts) - 2)
         share = (position - below)[:, None]
-        acc = recording.counts[:, 3:]
-        specific_force = ((1.0 - share) * acc[below] + share * acc[below + 1]) * recording.acc_lsb
-        force = self._cells.counts(t_force, np.zeros((len(t_force), 2)), specific_force)
+        counts = (1.0 - share) * recording.counts[below] + share * recording.counts[below + 1]
+        rate, specific_force = counts[:, :3] * recording.gyr_lsb, counts[:, 3:] * recording.acc_lsb
+        unloaded = np.zeros((len(t_force), 2))
+        force = self._cells.counts(t_force, unloaded, specific_force, rate, self._climate.celsius(t_force))
         return force, imu

@@ -1,8 +1,9 @@
-"""What the simulated person does with the tool: a table of named scripts.
+"""What is done with the simulated tool: a table of named scripts.
 
 A script is data: key frames of the force the person wants and of the way the base leans, plus what befalls the
-tool meanwhile. It knows nothing of tissue, sensors or the protocol. Time zero is the moment the host says START,
-because nobody lies down on a tool before the program is ready.
+tool meanwhile; or, for calibrating, what is done with the tool on a table and in a hand. It knows nothing of tissue,
+sensors or the protocol. Time zero is the moment the host says START, because nobody lies down on a tool before the
+program is ready.
 
 The forces and angles follow the bands of the guided hold (psoas 10 to 35 N at 0 to 20 degrees, iliacus 5 to 20 N
 at 25 to 55 degrees); every other figure here is a choice of this simulation.
@@ -65,6 +66,22 @@ class Script:
         return self.battery_start_percent is not None
 
 
+@dataclass(frozen=True, slots=True)
+class RigScript(Script):
+    """The tool without a person on it, for calibrating: on a table, or in a hand. No tissue, no breath.
+
+    Time-driven: every attitude and every weight stays so long that a host finds its still moment by itself.
+    """
+
+    frames: tuple[Frame, ...] = ()
+    faces: tuple[tuple[float, float, float], ...] = ()
+    """Directions in the tool's frame that are laid up, one after another; none: the script's tip points up."""
+    weights_kg: tuple[float, ...] = ()
+    """Placed on the tip, one after another, and taken off again."""
+    turning_s: float = 0.0
+    """So long somebody turns and moves the tool about in the hand."""
+
+
 SILENCE_S = 10.0
 """How long a silent link stays formally open, seconds."""
 SHUTDOWN_PERCENT = 3.0
@@ -98,6 +115,12 @@ def _contract_relax() -> list[Frame]:
     ]
     return [*frames[:3], *cycles, *frames[3:]]
 
+
+WEIGHTS_KG = (0.5, 1.5, 3.0, 6.0, 11.0)
+"""Of the scripts with weights, in the order in which they are placed; they are exactly what they say."""
+_ON_TIP = ", ".join(f"{kg:g}" for kg in WEIGHTS_KG) + " kg"
+_FACES = ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
+"""Each a quarter turn from the one before."""
 
 _TABLE = (
     Script("idle", "nobody on the tool", Tip.PSOAS, (Frame(0.0, 0.0, 3.0),)),
@@ -169,6 +192,11 @@ _TABLE = (
         tuple(_hold(22.0, 5.0, 12.0, 3.0)),
         silent_from_s=26.0,
     ),
+    RigScript("unloaded", "lying still on a table, for zero and noise", Tip.PSOAS),
+    RigScript("weights-psoas", f"on a table, {_ON_TIP} on the broad tip", Tip.PSOAS, weights_kg=WEIGHTS_KG),
+    RigScript("weights-iliacus", f"on a table, {_ON_TIP} on the narrow tip", Tip.ILIACUS, weights_kg=WEIGHTS_KG),
+    RigScript("poses", "laid on each of its six sides, 6 seconds each", Tip.PSOAS, faces=_FACES),
+    RigScript("turning", "two minutes of turning and moving by hand, with rests", Tip.PSOAS, turning_s=120.0),
 )
 
 SCRIPTS: Mapping[str, Script] = MappingProxyType({script.name: script for script in _TABLE})

@@ -13,8 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nexus_simulator.body import BLOCK_S, Array, Body, Truth, tip_angles
-from nexus_simulator.scripts import Script
-from nexus_simulator.sensors import ACC_LSB, GYRO_LSB, InertialUnit, LoadCells
+from nexus_simulator.cells import LoadCells
+from nexus_simulator.climate import Climate
+from nexus_simulator.inertial import ACC_LSB, GYRO_LSB, InertialUnit
+from nexus_simulator.rig import Rig
+from nexus_simulator.scripts import RigScript, Script
+from nexus_simulator.unit import make_unit
 
 Counts = npt.NDArray[np.signedinteger]
 
@@ -65,9 +69,13 @@ class SampleBuffer:
 class BlockTake(ABC):
     """The part that is the same for a simulated body and a played recording."""
 
-    def __init__(self, start_us: int, cells: LoadCells, force_hz: float, imu_hz: float, imu_type: type) -> None:
+    def __init__(
+        self, seed: int, take: int, climate: Climate, start_us: int, force_hz: float, imu_hz: float, imu_type: type
+    ) -> None:
         self.start_us = start_us
-        self._cells = cells
+        self._unit = make_unit(seed)
+        self._climate = climate
+        self._cells = LoadCells(self._unit.cells, (seed, 3, take), force_hz)
         self._buffers = (
             SampleBuffer(start_us, force_hz, np.empty((0, 2), np.int32)),
             SampleBuffer(start_us, imu_hz, np.empty((0, 6), imu_type)),
@@ -112,8 +120,9 @@ class BlockTake(ABC):
         return len(window), (int(mean[0]), int(mean[1]))
 
     def temperature_c(self, t_us: int) -> float:
-        """Temperature of the load cells."""
-        return float(self._cells.temperature_c(np.array([(t_us - self.start_us) * 1e-6]))[0])
+        """What the tool's thermometer says of the load cells."""
+        celsius = self._climate.celsius(np.array([(t_us - self.start_us) * 1e-6]))
+        return self._unit.temperature_reading(float(celsius[0]))
 
     def _make_until(self, until_us: int) -> None:
         while self.start_us + self._blocks * BLOCK_S * 1e6 < until_us:
@@ -127,15 +136,16 @@ class BlockTake(ABC):
 
 
 class BodyTake(BlockTake):
-    """A person on the tool, following a script."""
+    """A person on the tool, or the tool on a table or in a hand, following a script."""
 
     def __init__(
-        self, script: Script, seed: int, take: int, start_us: int, force_hz: float, imu_hz: float,
+        self, script: Script, seed: int, take: int, ambient_c: float, start_us: int, force_hz: float, imu_hz: float,
         gyro_lsb: float = GYRO_LSB, acc_lsb: float = ACC_LSB,
     ) -> None:  # fmt: skip
-        super().__init__(start_us, LoadCells(seed, take, force_hz), force_hz, imu_hz, np.int16)
-        self._imu = InertialUnit(seed, take, imu_hz, gyro_lsb, acc_lsb)
-        self._body = Body(script, seed)
+        rigged = isinstance(script, RigScript)
+        super().__init__(seed, take, Climate(ambient_c, not rigged), start_us, force_hz, imu_hz, np.int16)
+        self._imu = InertialUnit(self._unit.inertial, (seed, 5, take), imu_hz, gyro_lsb, acc_lsb)
+        self._body = Rig(script, seed) if isinstance(script, RigScript) else Body(script, seed)
 
     def truth(self, t_us: npt.NDArray[np.int64]) -> Truth:
         """What really was at these device times; NaN before START, in the future and beyond HISTORY_S."""
@@ -145,9 +155,11 @@ class BodyTake(BlockTake):
         return Truth(t_us, self._body.force(t), angle, direction, up)
 
     def _make(self, t_force: Array, t_imu: Array) -> tuple[Counts, Counts]:
-        body = self._body
+        body, climate = self._body, self._climate
         body.advance(self._blocks * BLOCK_S)
         felt = body.motion(t_force)
-        force = self._cells.counts(t_force, body.force(t_force), felt.specific_force)
+        force = self._cells.counts(
+            t_force, body.force(t_force), felt.specific_force, felt.rate, climate.celsius(t_force)
+        )
         moved = body.motion(t_imu)
-        return force, self._imu.counts(moved.rate, moved.specific_force)
+        return force, self._imu.counts(moved.rate, moved.specific_force, climate.celsius(t_imu))

@@ -174,12 +174,15 @@ class Tool:
         """What the sensors deliver in session ``number`` (from 1) from ``t_us`` on, configured as described."""
         options = self._options
         if self._recording is not None:
-            return RecordedTake(self._recording, options.seed, number, t_us, streams[FORCE].rate_hz)
+            return RecordedTake(
+                self._recording, options.seed, number, options.temperature, t_us, streams[FORCE].rate_hz
+            )
         gyro, acc = streams[IMU].groups
         return BodyTake(
             self._script,
             options.seed,
             number,
+            options.temperature,
             t_us,
             streams[FORCE].rate_hz,
             streams[IMU].rate_hz,

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 
 from nexuslink.app.ring import Ring
-from nexuslink.estimation.estimator import Estimates
+from nexuslink.estimation.doubt import Doubt
 from nexuslink.live.pipeline import LinkQuality, LiveUpdate, Snapshot
 from nexuslink.live.session import SessionResult
 from nexuslink.release.coach import advise
@@ -37,6 +39,16 @@ def level(force: float, angle: float = 12.0, direction: float = 0.0) -> Trajecto
     return lambda _t: (force, angle, direction)
 
 
+class Sure(NamedTuple):
+    """How sure the values are, instead of the pipeline's `Certainty`."""
+
+    u_force_n: float = math.nan
+    u_tip_angle_deg: float = math.nan
+    turn_deg: float = math.nan
+    u_turn_deg: float = math.nan
+    doubt: Doubt | None = None
+
+
 class Driver:
     """One hold: `advance` it, then look at `snapshot` and `ring`, or take the updates."""
 
@@ -52,6 +64,7 @@ class Driver:
         self.latency_ms = 11.0
         self.loss = 0.0
         self.newest = (0.0, math.nan, math.nan)
+        self.sure = Sure()
 
     def batch(self, count: int = BATCH) -> LiveUpdate:
         """The next samples."""
@@ -66,7 +79,8 @@ class Driver:
         self.summary.update(t_us, force, angle, direction, self.engine.state)
         self.newest = tuple(rows[-1].tolist())
         self.ring.append(t_us, rows)
-        return LiveUpdate(Estimates(t_us, force, np.full((count, 2), math.nan), angle, direction), self.snapshot)
+        columns = SimpleNamespace(t_us=t_us, force_n=force, tip_angle_deg=angle, tip_direction_deg=direction)
+        return LiveUpdate(columns, self.snapshot)  # all that the bridge takes of estimates
 
     def advance(self, seconds: float) -> Driver:
         for _ in range(round(seconds * RATE_HZ / BATCH)):
@@ -84,7 +98,7 @@ class Driver:
         cue = advise(self.plan, state, *self.newest, self.silent_s)
         force, angle, direction = self.newest
         return Snapshot(
-            self.plan, state, cue, force, math.nan, angle, direction, link, True, self.t_us * 1e-6, self.t_us
+            self.plan, state, cue, force, math.nan, angle, direction, link, True, self.t_us * 1e-6, self.t_us, self.sure
         )
 
     def result(self, file: Path | None = None) -> SessionResult:

@@ -5,16 +5,18 @@ import itertools
 import math
 
 import pytest
-from drive import Driver, good, level
+from drive import Driver, Sure, good, level
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from nexuslink.app.instruments.doubted import NOT_SURE
 from nexuslink.app.instruments.force_ring import RADIUS, TRACK
 from nexuslink.app.instruments.scale import DIAL_DEG
 from nexuslink.app.theme import DARK, DONE, LIGHT, STOPPED, faded
 from nexuslink.app.views.hold import HoldView
+from nexuslink.estimation.doubt import Doubt
 from nexuslink.release.hold import StopReason
 from nexuslink.release.plans import SITES
 
@@ -490,3 +492,47 @@ def test_another_screen_draws_all_layers_anew(window, view, show, settle):
     QApplication.sendEvent(window, QEvent(QEvent.Type.DevicePixelRatioChange))
     settle()
     assert view.ring._back is not None and view.ring._back is not before
+
+
+# -- how sure ----------------------------------------------------------------------------------------------------------
+
+
+def test_uncertainty_is_said_quietly(view, show):
+    driver = Driver(path=level(22.4, 12.0))
+    driver.sure = Sure(0.3, 0.2, 14.0, 2.0)
+    show(driver, 10.0)
+    assert view.ring.exact == "22.4 ± 0.6 N"
+    assert view.ring._number == "22"
+    assert view.disc.aside == "± 0.4°"
+    assert view.disc.turned_by == (14, 4)
+    assert DARK.warn not in ink_of(view, view.disc)
+
+
+def test_without_a_known_uncertainty_nothing_is_claimed(view, show):
+    show(Driver(path=level(22.4, 12.0)), 10.0)
+    assert view.ring.exact == "" and view.disc.aside == "" and view.disc.turned_by is None
+
+
+@pytest.mark.parametrize("doubt", list(Doubt))
+def test_every_doubt_is_marked_by_word_and_shape_and_stops_nothing(view, show, doubt):
+    driver = Driver(path=level(22.4, 12.0))
+    driver.sure = Sure(0.3, 0.2, doubt=doubt)
+    show(driver, 10.0)
+    marks = (view.ring.exact, view.disc.aside)
+    assert NOT_SURE in marks
+    assert (marks == (NOT_SURE, "± 0.4°")) == (doubt.name.partition("_")[0] in ("FORCE", "TEMPERATURE", "NOT"))
+    assert doubt.value in view.status.text
+    assert not view.ended and not view.stale
+    assert view.sentence.said[0] == driver.snapshot.cue.sentence
+
+
+def test_a_doubt_stays_to_be_read_then_goes(view, show):
+    driver = Driver(path=level(22.4, 12.0))
+    driver.sure = Sure(0.3, 0.2, doubt=Doubt.IMU_CLIPPED)
+    show(driver)
+    driver.sure = Sure(0.3, 0.2)
+    for seconds, doubted in ((0.5, True), (1.0, False)):
+        driver.advance(seconds)
+        view.refresh(driver.snapshot, driver.ring)
+        assert (view.disc.aside == NOT_SURE) == doubted
+    assert "samples/s" in view.status.text

@@ -3,20 +3,25 @@
 import itertools
 from pathlib import Path
 
+import calibration_samples as samples
 import pytest
 from drive import Driver, level
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtTest import QTest
 
+from nexuslink.app.asked import SIMULATED_CODE
 from nexuslink.app.instruments.base import Pressable
 from nexuslink.app.instruments.text import Text
 from nexuslink.app.theme import font
+from nexuslink.app.views.calibrate import CalibrateView
+from nexuslink.app.views.choose import ChooseView
 from nexuslink.app.views.connect import ONLY_SIMULATED, ConnectView
 from nexuslink.app.views.hold import HoldView
 from nexuslink.app.views.keys import KEYS
 from nexuslink.app.views.prepare import PrepareView
 from nexuslink.app.views.result import ResultView
+from nexuslink.app.views.verdict import VerdictView
 from nexuslink.app.words import ENDINGS, ending
 from nexuslink.device.discovery import SIMULATED_URL, FoundTool
 from nexuslink.release.hold import StopReason
@@ -59,7 +64,73 @@ def result(window) -> ResultView:
     return view
 
 
-@pytest.fixture(params=[connect, connect_failed, prepare, hold, result], ids=lambda make: make.__name__)
+def choose(window) -> ChooseView:
+    view = ChooseView(window)
+    view.pick("weights")
+    view.fill("0,5 1.5 3 6 11", "kg", "0.5 %", "52.5 N")
+    view.show_about("Core Nexus, CN-00042: calibrated by its user on 2026-01-31")
+    return view
+
+
+def choose_poses(window) -> ChooseView:
+    view = ChooseView(window)
+    view.pick("poses")
+    view.show_failed("serial:/dev/ttyACM7: no answer to START; is it a Nexus, switched on, and free of other programs?")
+    return view
+
+
+def calibrate(window) -> CalibrateView:
+    view = CalibrateView(window)
+    view.begin("Weights", True)
+    view.refresh(samples.weights_log())
+    return view
+
+
+def calibrate_turning(window) -> CalibrateView:
+    view = CalibrateView(window)
+    view.begin("Turning", True)
+    view.refresh(samples.log_of(samples.TURNING))
+    return view
+
+
+def calibrate_lost(window) -> CalibrateView:
+    view = calibrate(window)
+    view.fail("serial:/dev/ttyACM7: the port has gone (cable pulled, or the tool switched off); connect again", True)
+    return view
+
+
+def verdict(window) -> VerdictView:
+    view = VerdictView(window)
+    view.show_end(samples.weights_log(samples.DONE, 4), samples.DONE, samples.CHANGES, False, SIMULATED_CODE)
+    return view
+
+
+def verdict_asking(window) -> VerdictView:
+    view = verdict(window)
+    view._main.click()
+    return view
+
+
+def verdict_failed(window) -> VerdictView:
+    view = verdict(window)
+    view.show_failed(
+        "serial:/dev/ttyACM7: the tool does not open with this code; the tool keeps record 12. The right one stands "
+        "inside its base; after 5 wrong ones it must be restarted"
+    )
+    return view
+
+
+def verdict_refused(window) -> VerdictView:
+    view = VerdictView(window)
+    view.show_end(samples.weights_log(samples.REFUSED, 4), samples.REFUSED, (), False, SIMULATED_CODE)
+    return view
+
+
+VIEWS = [connect, connect_failed, prepare, hold, result, choose, choose_poses, calibrate, calibrate_turning]
+VIEWS += [calibrate_lost, verdict, verdict_asking, verdict_failed, verdict_refused]
+
+
+@pytest.fixture(params=VIEWS, ids=lambda make: make.__name__)
 def view(request, window, settle):
     made = request.param(window)
     made.set_simulated(True)

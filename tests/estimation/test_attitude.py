@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexuslink.estimation.attitude import SMALL, AttitudeTracker, TipGeometry, up_in_sensor
-from nexuslink.estimation.calibration import ImuScale
+from nexuslink.estimation.calibration import ImuCalibration, ImuScale
+from nexuslink.estimation.tilt_uncertainty import MOST_BRIDGED_S
 
 NARROW = np.array([math.sin(math.radians(35)), 0.0, math.cos(math.radians(35))])
 AXES = np.array([[0.0, 0.0, 1.0], NARROW])
@@ -81,14 +82,27 @@ def test_a_tip_that_points_straight_up_has_an_angle_even_if_its_record_is_float3
         assert angles[1] == pytest.approx(180.0, abs=1e-5)
 
 
+def tracker(scale: ImuScale = IMU, calibration: ImuCalibration | None = None) -> AttitudeTracker:
+    return AttitudeTracker(scale, calibration or ImuCalibration(), AXES)
+
+
+def ups(tracked: AttitudeTracker, t_us: np.ndarray, raw: np.ndarray) -> np.ndarray:
+    """One update; up of its rows."""
+    tracked.update(t_us, raw)
+    return up_in_sensor(tracked.quaternions)
+
+
 def test_a_clock_that_leaps_at_every_sample_does_not_fill_the_memory() -> None:
-    tracker, times = AttitudeTracker(IMU), (1 + np.arange(200, dtype=np.int64)) * 10**12
-    filled, places = tracker._bridged(0, still(1, 5.0)[0], times, still(200, 5.0))
-    assert len(filled) == len(places) == 200
-    one_gap = np.arange(200, dtype=np.int64) * 2000 + 10**12
-    filled, places = tracker._bridged(0, still(1, 5.0)[0], one_gap, still(200, 5.0))
-    assert len(filled) == 500 + 199
-    assert len(places) == 200
+    tracked, times = tracker(), (1 + np.arange(200, dtype=np.int64)) * 10**12
+    fed: list[int] = []
+    run = tracked._run
+    tracked._run = lambda raw, filled: fed.append(len(raw)) or run(raw, filled)  # type: ignore[func-returns-value,method-assign]
+    tracked.update(times, still(200, 5.0))
+    assert len(tracked.quaternions) == 200
+    assert fed == [200]
+    tracked.update(times[-1] + np.arange(200, dtype=np.int64) * 2000 + 10**12, still(200, 5.0))
+    assert len(tracked.quaternions) == 200
+    assert fed[1] <= MOST_BRIDGED_S * IMU.rate_hz + 200
 
 
 def still(n: int, angle_deg: float) -> np.ndarray:
@@ -101,11 +115,13 @@ def test_however_the_samples_are_cut_the_angle_is_the_same() -> None:
     rng = np.random.default_rng(4)
     raw = still(1000, 20.0) + rng.integers(-300, 300, (1000, 6)).astype(np.int16)
     t_us = np.arange(1000, dtype=np.int64) * 2000
-    whole = AttitudeTracker(IMU).update(t_us, raw)
-    tracker = AttitudeTracker(IMU)
+    once, often = tracker(), tracker()
+    whole = ups(once, t_us, raw)
     cuts = [0, 1, 2, 20, 333, 334, 999, 1000]
-    parts = [tracker.update(t_us[a:b], raw[a:b]) for a, b in pairwise(cuts)]
+    parts = [ups(often, t_us[a:b], raw[a:b]) for a, b in pairwise(cuts)]
     assert np.allclose(np.concatenate(parts), whole, atol=1e-12)
+    for one, other in zip(once.state()[1:5], often.state()[1:5], strict=True):
+        assert other == pytest.approx(one, abs=1e-9)
 
 
 def test_a_gap_is_bridged_so_that_a_turn_across_it_is_not_lost() -> None:
@@ -118,13 +134,13 @@ def test_a_gap_is_bridged_so_that_a_turn_across_it_is_not_lost() -> None:
     turning[:, 5] = np.rint(np.cos(angles) * 2048)
     t_us = np.arange(n, dtype=np.int64) * 2000
     kept = np.r_[0:200, 230:n]
-    full = AttitudeTracker(IMU).update(t_us, turning)[kept]
-    tracker = AttitudeTracker(IMU)
-    first = tracker.update(t_us[:200], turning[:200])
-    gapped = np.concatenate([first, tracker.update(t_us[230:], turning[230:])])
+    full = ups(tracker(), t_us, turning)[kept]
+    bridging = tracker()
+    first = ups(bridging, t_us[:200], turning[:200])
+    gapped = np.concatenate([first, ups(bridging, t_us[230:], turning[230:])])
     assert np.degrees(np.arccos(np.clip((gapped * full).sum(1), -1, 1))).max() < 0.1
-    unaware = AttitudeTracker(IMU)
+    unaware = tracker()
     closed_up = np.concatenate([
-        unaware.update(t_us[:200], turning[:200]), unaware.update(t_us[200 : n - 30], turning[230:]),
+        ups(unaware, t_us[:200], turning[:200]), ups(unaware, t_us[200 : n - 30], turning[230:]),
     ])  # fmt: skip
     assert np.degrees(np.arccos(np.clip((closed_up * full).sum(1), -1, 1))).max() > 3  # negative control

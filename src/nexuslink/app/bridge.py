@@ -19,16 +19,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
+from nexuslink.app.capture_log import CaptureLog
 from nexuslink.app.desk import Desk
 from nexuslink.app.ring import Ring
 
 if TYPE_CHECKING:
+    from nexuslink.app.asked import Asked
+    from nexuslink.calibration.picture import Picture
     from nexuslink.live.pipeline import LiveUpdate, Snapshot
     from nexuslink.release.plans import Plan
 
 MIN_INTERVAL_MS = 6  # between two refreshes: this and one paint are the longest way from chunk to screen, 8 ms
 RING_ROWS = 1 << 17  # half of it is readable: 65 s at 1 kHz, and the sweep shows 30
+PICTURE_MS = 33  # between two pictures of a calibration: nothing in it is faster than a hand
 FIND_S, OPEN_S, START_S, STOP_S, CLOSE_S = 10.0, 20.0, 15.0, 5.0, 6.0  # bounds of the waits
+WRITE_S = 30.0
 
 Result = TypeVar("Result")
 
@@ -133,19 +138,27 @@ class Bridge(QObject):
     """The app's side of one loop. All signals are emitted in Qt's thread.
 
     ``tools_found`` (list of FoundTool), ``opened`` (simulated), ``started`` (), ``ended`` (SessionResult),
-    ``failed`` (what was tried: "find" | "open" | "start" | "session" | "stop", one plain line).
+    ``described`` (one line about the tool), ``calibrating`` (), ``calibrated`` (Concluded), ``written`` ().
+    ``failed`` (what was tried: "find" | "open" | "start" | "session" | "stop" | "about" | "calibrate" | "calibration" |
+    "undo" | "give up" | "write", one plain line).
     """
 
     tools_found = Signal(list)
     opened = Signal(bool)
     started = Signal()
     ended = Signal(object)
+    described = Signal(str)
+    calibrating = Signal()
+    calibrated = Signal(object)
+    written = Signal()
     failed = Signal(str, str)
     _settled = Signal(str, object, object)
 
     def __init__(self, recording_dir: Path | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.throttle = Throttle(parent=self)
+        self.pictures = Throttle(PICTURE_MS, self)
+        self.log = CaptureLog()
         self.snapshot: Snapshot | None = None
         self.ring = Ring(RING_ROWS, 3)
         self._tip = 0
@@ -159,6 +172,12 @@ class Bridge(QObject):
             "start": self._on_started,
             "session": self.ended.emit,
             "stop": lambda _: None,
+            "about": self.described.emit,
+            "calibrate": self._on_calibrating,
+            "calibration": self.calibrated.emit,
+            "undo": lambda _: None,
+            "give up": lambda _: None,
+            "write": lambda _: self.written.emit(),
         }
 
     # -- commands, from Qt's thread -------------------------------------------------------------------------------
@@ -182,6 +201,29 @@ class Bridge(QObject):
         """End the hold."""
         self._ask("stop", self._desk.stop(), STOP_S)
 
+    def ask_about(self) -> None:
+        """Which tool is it?"""
+        self._ask("about", self._desk.about(), STOP_S)
+
+    def calibrate(self, asked: Asked) -> None:
+        """Begin a calibration on the open tool."""
+        log = self.log = CaptureLog()
+        self._ask(
+            "calibrate", self._desk.calibrate(asked, lambda t_us, picture: self._look(log, t_us, picture)), OPEN_S
+        )
+
+    def undo(self) -> None:
+        """Take the latest captured point back."""
+        self._ask("undo", self._desk.undo(), STOP_S)
+
+    def give_up(self) -> None:
+        """End the calibration."""
+        self._ask("give up", self._desk.give_up(), STOP_S)
+
+    def write(self, code: int) -> None:
+        """Write what came out to the tool."""
+        self._ask("write", self._desk.write(code), WRITE_S)
+
     def close(self, bound_s: float = CLOSE_S) -> bool:
         """End hold and tool, finish the recording, end the thread; False when something did not end in time."""
         clean = True
@@ -203,6 +245,11 @@ class Bridge(QObject):
             self.ring.append(new.t_us, rows)
         self.snapshot = update.snapshot
         self.throttle.post()
+
+    def _look(self, log: CaptureLog, t_us: int, picture: Picture) -> None:
+        """A new picture of the calibration that ``log`` belongs to. Called on the loop's thread; must stay cheap."""
+        log.take(t_us, picture)
+        self.pictures.post()
 
     # -- outcomes -------------------------------------------------------------------------------------------------
 
@@ -231,3 +278,7 @@ class Bridge(QObject):
     def _on_started(self, bound_s: float) -> None:
         self.started.emit()
         self._ask("session", self._desk.finished(), bound_s)
+
+    def _on_calibrating(self, bound_s: float) -> None:
+        self.calibrating.emit()
+        self._ask("calibration", self._desk.calibrated(), bound_s)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nexuslink.app.asked import Asked
+    from nexuslink.app.bench import Bench, Concluded
+    from nexuslink.calibration.picture import Picture
     from nexuslink.device.discovery import FoundTool
     from nexuslink.device.nexus import Nexus
     from nexuslink.live.pipeline import LiveUpdate
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 _WAIT_S = 120.0  # no contact for this long ends a hold by itself
 _TIMEOUT_FACTOR = 5.0  # as does this many times the asked time after contact
 _MARGIN_S = 30.0
+_CALIBRATION_S = 3 * 3600.0  # a bound behind the procedure's own patience, which ends it long before
+NO_TOOL = "No tool is connected. Go back and connect one."
 _END_S = 4.0  # for a session or a link to close
 
 
@@ -40,6 +45,8 @@ class Desk:
         self._leave: asyncio.Event | None = None
         self._nexus: Nexus | None = None
         self._url = ""
+        self._bench: Bench | None = None
+        self._calibration: asyncio.Task[Concluded] | None = None
         self._session: LiveSession | None = None
 
     async def find(self) -> list[FoundTool]:
@@ -50,8 +57,11 @@ class Desk:
 
     async def open(self, url: str) -> bool:
         """Connect; whether the tool is simulated."""
-        await self.shut()
         self._url = url
+        return await self._connect(url)
+
+    async def _connect(self, url: str) -> bool:
+        await self.shut()
         ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
         # Entered and left in one task of its own: the link's context may not be left by another.
@@ -86,9 +96,9 @@ class Desk:
         if nexus is not None and (nexus.closed_reason is not None or nexus.simulated):
             # A link that was lost in the last hold is made anew. So is a simulated tool: the simulated person begins
             # when the tool is switched on, and must not have finished while this one was reading how to lie.
-            await self.open(rehearsal(self._url, plan.site))
+            await self._connect(rehearsal(self._url, plan.site))
         if self._nexus is None:
-            raise DeskError("No tool is connected. Go back and connect one.")
+            raise DeskError(NO_TOOL)
         if self._recording_dir is not None:
             self._recording_dir.mkdir(parents=True, exist_ok=True)
         self._session = await LiveSession.start(self._nexus, plan, self._recording_dir)
@@ -106,8 +116,65 @@ class Desk:
         if self._session is not None:
             await self._session.stop()
 
+    # -- calibrating ----------------------------------------------------------------------------------------------
+
+    async def about(self) -> str:
+        """Which tool is connected, and how it was calibrated last."""
+        from nexuslink.app.bench import about
+
+        if self._nexus is None:
+            raise DeskError(NO_TOOL)
+        return about(self._nexus)
+
+    async def calibrate(self, asked: Asked, watch: Callable[[int, Picture], None]) -> float:
+        """Begin a calibration; the longest it can take, in seconds. A simulated tool is made anew for it."""
+        from nexuslink.app.bench import Bench, acted
+
+        await self._end_calibration()
+        nexus = self._nexus
+        if nexus is not None and (nexus.closed_reason is not None or nexus.simulated):
+            await self._connect(acted(self._url, asked))
+        if self._nexus is None:
+            raise DeskError(NO_TOOL)
+        self._bench = Bench(self._nexus, asked, watch)
+        self._calibration = asyncio.create_task(self._bench.run(), name="calibration")
+        return _CALIBRATION_S
+
+    async def calibrated(self) -> Concluded:
+        """Wait for the calibration's end."""
+        if self._calibration is None:
+            raise DeskError("No calibration is running.")
+        return await asyncio.shield(self._calibration)
+
+    async def undo(self) -> None:
+        """Take the latest captured point back."""
+        if self._bench is not None:
+            self._bench.undo()
+
+    async def give_up(self) -> None:
+        """End the calibration; what was captured is kept in the archive."""
+        await self._end_calibration()
+
+    async def write(self, code: int) -> None:
+        """Write what came out to the tool."""
+        if self._bench is None:
+            raise DeskError("There is nothing to write. Calibrate first.")
+        await self._bench.write(code)
+
+    async def _end_calibration(self) -> None:
+        bench, self._bench = self._bench, None
+        task, self._calibration = self._calibration, None
+        if bench is not None and task is not None and not task.done():
+            bench.give_up()
+            done, _ = await asyncio.wait([task], timeout=_END_S)
+            if not done:
+                task.cancel()
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
     async def shut(self) -> None:
-        """End hold and link, each within its bound."""
+        """End calibration, hold and link, each within its bound."""
+        await self._end_calibration()
         session, self._session = self._session, None
         if session is not None:
             await asyncio.wait_for(session.stop(), _END_S)

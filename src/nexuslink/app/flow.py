@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nexuslink.app.views.hold import HoldView
     from nexuslink.app.views.prepare import PrepareView
     from nexuslink.app.views.result import ResultView
+    from nexuslink.app.wizard import Wizard
     from nexuslink.live.session import SessionResult
     from nexuslink.release.plans import Plan
 
@@ -58,8 +59,11 @@ class Flow(QObject):
         self.prepare: PrepareView | None = None
         self.hold: HoldView | None = None
         self.result: ResultView | None = None
+        self.wizard: Wizard | None = None
+        self._to_calibrate = False
         self.connect_view = ConnectView(window)
         self.connect_view.picked.connect(self.open)
+        self.connect_view.calibrate.connect(self.open_to_calibrate)
         self.connect_view.search.connect(self.search)
         window.add(self.connect_view)
         window.leaving.connect(self.close)
@@ -122,8 +126,14 @@ class Flow(QObject):
             self.connect_view.show_looking()
             self.bridge.find()
 
+    def open_to_calibrate(self, url: str) -> None:
+        """Connect, then ask what is to be calibrated."""
+        self.open(url)
+        self._to_calibrate = True
+
     def open(self, url: str) -> None:
         """Connect."""
+        self._to_calibrate = False
         if self.bridge is not None:
             self.connect_view.show_connecting(_name(url))
             self.connect_view.set_simulated(_is_simulated(url))
@@ -181,6 +191,9 @@ class Flow(QObject):
 
     def _opened(self, simulated: bool) -> None:
         self._simulated = simulated
+        if self._to_calibrate:
+            self._the_wizard().enter(simulated)
+            return
         view = self._prepare_view()
         if self._site is not None:
             view.pick(self._site)
@@ -236,7 +249,7 @@ class Flow(QObject):
         elif what == "start":
             self.go_prepare()
             self._prepare_view().show_failed(message)
-        elif self.hold is not None:
+        elif what in ("session", "stop") and self.hold is not None:
             self.hold.fail(message)
 
     # -- views ----------------------------------------------------------------------------------------------------
@@ -251,6 +264,15 @@ class Flow(QObject):
             self.prepare.back.connect(self.go_connect)
             self.window_.add(self.prepare)
         return self.prepare
+
+    def _the_wizard(self) -> Wizard:
+        if self.wizard is None:
+            from nexuslink.app.wizard import Wizard
+
+            assert self.bridge is not None  # it has opened the tool
+            self.wizard = Wizard(self.window_, self.bridge)
+            self.wizard.left.connect(self.go_connect)
+        return self.wizard
 
     def _hold_view(self) -> HoldView:
         if self.hold is None:

@@ -32,6 +32,10 @@ ENDINGS: dict[str, Ending] = {
 }
 UNKNOWN = Ending("The hold ended.", "Start again when you are ready.")
 
+COVERAGE = 1.96
+"""What is written behind a plus-minus is this many standard uncertainties: 95 %."""
+_DIGITS = 4
+
 
 def ending(phase: str, reason: str | None) -> Ending:
     """Words for how a hold ended."""
@@ -49,6 +53,45 @@ def clock(seconds: float, up: bool = False) -> str:
 def newtons(force_n: float) -> str:
     """Whole newtons; a dash when unknown."""
     return "–" if math.isnan(force_n) else f"{force_n:.0f} N"
+
+
+def number(value: float, digits: int, signed: bool = False) -> str:
+    """With a true minus, and none before nothing; ``signed`` also with a plus."""
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    if not float(text):
+        text = text.lstrip("+-")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def decimals(u: float, most: int = _DIGITS) -> int:
+    """Decimals that are true of a value with standard uncertainty ``u``: to the first digit of its 95 % interval,
+    to the second where the first is a 1; at most ``most``."""
+    spread = COVERAGE * u
+    if not spread > 0 or math.isinf(spread):
+        return 0
+    first = math.ceil(-math.log10(spread) - 1e-9)
+    if spread * 10.0**first < 2:
+        first += 1
+    return min(most, max(0, first))
+
+
+def amount(value: float, u: float, unit: str, most: int = _DIGITS) -> str:
+    """``42.3 ± 0.6 N``; without a known uncertainty the value alone, to two decimals at most; a dash if unknown."""
+    if math.isnan(value):
+        return f"– {unit}"
+    if not 0 < u < math.inf:
+        return f"{number(value, min(most, 2))} {unit}"
+    digits = decimals(u, most)
+    return f"{number(value, digits)} {spread(u, unit, most)}"
+
+
+def spread(u: float, unit: str, most: int = _DIGITS) -> str:
+    """``± 0.6 N``, the 95 % interval, never rounded to nothing; empty when unknown."""
+    if not 0 < u < math.inf:
+        return ""
+    digits = decimals(u, most)
+    shown = max(COVERAGE * u, 10.0**-digits)
+    return f"± {shown:.{digits}f}{'' if unit == '°' else ' '}{unit}".rstrip()
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nexuslink.estimation import reference
 from nexuslink.estimation.calibration import ImuCalibration, ToolCalibration, TriaxialCalibration
 from nexuslink.protocol.messages import CalibrationRecord, ForceCalibration, SensorCalibration
 
@@ -35,7 +36,11 @@ def tool_calibration(record: CalibrationRecord) -> ToolCalibration:
         temperature_c=record.temperature_c,
         gravity_m_s2=record.gravity_m_s2,
         **columns,
-        imu=ImuCalibration(_triaxial(record.gyro), _triaxial(record.accelerometer)),
+        imu=ImuCalibration(
+            _triaxial(record.gyro),
+            _triaxial(record.accelerometer),
+            quality=record.gyro.u_matrix if record.gyro.u_matrix > 0 else math.nan,
+        ),
     )
 
 
@@ -61,6 +66,13 @@ def with_calibration(record: CalibrationRecord, calibration: ToolCalibration) ->
         gyro=_sensor(calibration.imu.gyro),
         accelerometer=_sensor(calibration.imu.accelerometer),
     )
+
+
+def at_temperature(record: CalibrationRecord, celsius: float) -> CalibrationRecord:
+    """The same calibration with another reference temperature: it gives the same newtons at every temperature."""
+    if celsius == record.temperature_c:
+        return record
+    return with_calibration(record, reference.at_temperature(tool_calibration(record), celsius))
 
 
 def _changed(tip: ForceCalibration, values: dict[str, object]) -> ForceCalibration:

@@ -10,9 +10,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import nexuslink
+from nexuslink.cli.calibrate_parser import add_calibrate
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -57,8 +58,8 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nexuslink {nexuslink.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(name: str, doc: str, target: str, json: bool = True) -> argparse.ArgumentParser:
-        sub: argparse.ArgumentParser = commands.add_parser(name, help=doc, description=doc)
+    def add(name: str, doc: str, target: str, json: bool = True, to: Any = commands) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = to.add_parser(name, help=doc, description=doc)
         if json:
             sub.add_argument("--json", action="store_true", help="one JSON document (or one a line) for programs")
         sub.set_defaults(run=_later(target))
@@ -86,11 +87,36 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     sub = add("replay", "Run a session file again and compare. Exit status 1 if the result differs.", "replay:run")
     sub.add_argument("file", help="a session (.mcap) or an unfinished one (.mcap.part)")
 
+    doc = "Say how good the numbers are, against a truth that estimation does not see."
+    kinds = commands.add_parser("evaluate", help=doc, description=doc).add_subparsers(metavar="WHAT", required=True)
+    doc = "Tip angle on recordings with an optical truth, beside published filters."
+    sub = add("attitude", doc, "evaluate:attitude", to=kinds)
+    sub.add_argument("folder", metavar="DIR", help="folder with recordings (.npz: gyr, acc, rate, quat, movement)")
+    sub.add_argument(
+        "--calibrate-from", default=None, metavar="DIR", help="self-calibrate each sensor from these recordings"
+    )
+    sub.add_argument(
+        "--sensors", default=None, metavar="FILE", help="JSON, sensor -> its recordings (default: DIR/sensors.json)"
+    )
+    sub.add_argument(
+        "--peers", default="vqf,imufusion,madgwick", metavar="NAMES", help="beside these (default: %(default)s)"
+    )
+    doc = "Force, pressure and angle on simulated tools of which the truth is known."
+    other = add("force", doc, "evaluate:force", to=kinds)
+    other.add_argument("--seeds", type=int, default=20, metavar="N", help="how many tools (default: %(default)s)")
+    other.add_argument("--first-seed", type=int, default=1, metavar="K", help="default: %(default)s")
+    other.add_argument("--bench", default="sim", metavar="NAME", help="whose tools (default: %(default)s)")
+    for kind in (sub, other):
+        kind.add_argument("--plot", default=None, metavar="FILE.png", help="draw it, too")
+        kind.add_argument("--processes", type=int, default=None, metavar="N", help="default: one a processor")
+
     sub = add("gui", "Open the window.", "gui:run", json=False)
     sub.add_argument("--device", default=None, metavar="URL", help="connect to this tool at once")
     sub.add_argument("--site", default=None, help="go to this site at once")
     sub.add_argument("--theme", choices=("system", "dark", "light"), default="system")
     sub.add_argument("--demo", action="store_true", help="a guided hold on the simulated tool, at once")
+
+    add_calibrate(commands, _later, _URL_HELP)
 
     sub = add("doctor", "Say what is missing on this machine, and how to mend it.", "doctor:run")
     sub.add_argument("--device", default=None, metavar="URL", help="also try this tool")
@@ -105,7 +131,9 @@ def _mendable() -> tuple[type[Exception], ...]:
     """Errors whose message is written for a person: one table for the whole program."""
     names = (
         "transport.errors:TransportError", "device.errors:DeviceError", "release.errors:PlanError",
-        "recording.errors:RecordingError", "live.errors:SessionError", "cli.errors:UsageError",
+        "recording.errors:RecordingError", "calibration.errors:CalibrationFileError", "calibration.errors:MergeError",
+        "calibration.errors:ArchiveError", "calibration.errors:ProcedureError", "calibration.errors:WriteError",
+        "live.errors:SessionError", "evaluation.errors:EvaluationError", "cli.errors:UsageError",
     )  # fmt: skip
     pairs = (name.split(":") for name in names)
     return tuple(getattr(import_module(f"nexuslink.{module}"), kind) for module, kind in pairs)

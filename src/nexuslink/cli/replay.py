@@ -20,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
     summary = result.summary
     say(f"{summary.site}: {summary.phase}, held {summary.held_s:.1f} of {summary.hold_s:.0f} s"
         f"{'  [SIMULATED]' if result.simulated else ''}")  # fmt: skip
+    say(f"calibration {result.calibration}")
     say(f"{result.rows} rows; " + ("the same to the bit as recorded" if same else "NOT the same as recorded"))
     if result.truncated:
         say("The recording was cut before its end; everything up to there is whole.")

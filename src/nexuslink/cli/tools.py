@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nexuslink.calibration.document import in_words
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.folders import sessions_folder
 from nexuslink.cli.output import print_json, say
@@ -51,7 +52,8 @@ def describe(nexus: Nexus, errors: tuple[ErrorReport, ...] | None) -> dict[str, 
         "model": info.info.model, "firmware": info.firmware_version,
         "hardware": ".".join(map(str, info.info.hardware_version)),
         "protocol": spoken(info.hello), "boot_id": f"{info.boot_id:08x}",
-        "calibration_id": nexus.calibration.calibration_id, "max_message": info.max_message,
+        "calibration_id": nexus.calibration.calibration_id, "calibration": in_words(nexus.calibration),
+        "max_message": info.max_message,
         "can": abilities(info.capabilities),
         "round_trip_ms": fit.round_trip_ns / 1e6 if fit else math.nan,
         "streams": [
@@ -80,7 +82,7 @@ def info(args: argparse.Namespace) -> int:
         return 0
     simulated = "  [SIMULATED]" if known["simulated"] else ""
     say(f"{known['serial_number']}{simulated} at {known['url']}")
-    for name in ("model", "firmware", "hardware", "protocol", "boot_id", "calibration_id", "max_message"):
+    for name in ("model", "firmware", "hardware", "protocol", "boot_id", "calibration", "max_message"):
         say(f"  {name.replace('_', ' '):15} {known[name]}")
     say(f"  {'round trip':15} {known['round_trip_ms']:.2f} ms")
     streams = known["streams"]

@@ -7,16 +7,26 @@ bias estimation and magnetic disturbance rejection", Information Fusion 91, 2023
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from vqf import VQF
 
-from nexuslink.estimation.calibration import ImuScale
-
-MAX_BRIDGED_S: Final = 1.0
-"""A gap in the samples is bridged by a straight line, counted as at most this long [assumption]."""
+from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibration, ImuScale
+from nexuslink.estimation.doubt import Doubt
+from nexuslink.estimation.imu_checks import STEP_S, AgreementCheck, RateCheck, StuckCheck
+from nexuslink.estimation.moment import Attitude, Moment, heading
+from nexuslink.estimation.tilt_uncertainty import (
+    CLIPPED_SHARE,
+    NOTHING_KNOWN,
+    NOTHING_KNOWN_RAD,
+    TiltUncertainty,
+    TiltVariance,
+)
+from nexuslink.estimation.tracking import filter_settings
 
 # up = (2(xz - wy), 2(yz + wx), ww - xx - yy + zz) for a quaternion sensor -> earth, w first: linear in the sixteen
 # products q_i q_j, so one broadcast product and one matrix give it. For a live batch that costs a third of column by
@@ -32,8 +42,14 @@ _DEGREES: Final = 180.0 / np.pi
 _INSIDE: Final = 1.0 - 1e-14
 """Keeps a rounded cosine within -1 to 1, at the cost of 8e-6 degrees near the vertical: cheaper than clipping."""
 
-Raw = NDArray[np.signedinteger] | NDArray[np.float64]
-"""Counts: integers from the wire, floats where a gap was filled."""
+BLIND_RAD_S: Final = math.radians(0.5)
+"""What the filter may drift while its accelerometer is clipped [assumption: zero rate of an uncalibrated gyroscope]."""
+_AT_LIMIT: Final = 1.0 - 1e-3
+"""A count this close to the range is at the range: data sheets round (4 g at 0.122 mg are 32787 counts of 16 bits)."""
+GRAVITY: Final = STANDARD_GRAVITY_M_S2
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.signedinteger]
 
 
 def up_in_sensor(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -75,46 +91,260 @@ class TipGeometry:
         return cosine, both_deg[:, :2], both_deg[:, 2:]
 
 
+class _Work:
+    """Buffers for batches of one length: counts as floats, with a column of ones for the bias."""
+
+    __slots__ = ("counts", "dot", "flat", "rows")
+
+    def __init__(self, n: int) -> None:
+        self.rows = np.ones((n, 7))
+        self.counts = self.rows[:, :6]
+        self.flat = self.rows.reshape(-1)
+        self.dot = self.rows.dot
+
+
 class AttitudeTracker:
-    """Batches of raw IMU counts to ``up``. Causal; batch boundaries do not change the result."""
+    """Batches of raw IMU counts to attitude. Causal; batch boundaries do not change the result.
 
-    def __init__(self, scale: ImuScale) -> None:
-        self._scale = scale
-        self._period_us = 1e6 / scale.rate_hz
-        self._filter = VQF(1.0 / scale.rate_hz)
+    After `update`: ``t_us`` (n,), ``quaternions`` (n, 4) sensor to earth, w first, ``gyro`` (n, 3) rad/s and ``accel``
+    (n, 3) m/s2, both calibrated, of that batch. Arrays of earlier batches stay what they were.
+    """
+
+    def __init__(self, scale: ImuScale, calibration: ImuCalibration, axis: Array, reference_c: float = 25.0) -> None:
+        """``axis``: (2, 3) unit vectors out of the tips. ``reference_c``: the temperature of the calibration."""
+        self._scale, self._calibration, self._reference_c = scale, calibration, reference_c
+        axis = axis / np.linalg.norm(axis, axis=1, keepdims=True)
+        self._axes: list[list[float]] = axis.tolist()
+        self._period_s = 1.0 / scale.rate_hz
+        self._per_us = scale.rate_hz * 1e-6
+        self._filter = VQF(self._period_s, **filter_settings(calibration))
+        self._work: dict[int, _Work] = {}
+        limits = scale.gyro_range_rad_s / scale.gyro_rad_s, scale.accel_range_m_s2 / scale.accel_m_s2
+        self._limits = limits[0] * _AT_LIMIT, limits[1] * _AT_LIMIT
+        self._unsuspicious = min(self._limits) ** 2
+        self._surely_within = (
+            (0.8 * scale.gyro_range_rad_s) ** 2,
+            (0.8 * scale.accel_range_m_s2) ** 2,
+        )  # any calibration
+        self._to_gyro, self._to_accel = np.zeros((7, 3)), np.zeros((7, 3))
+        self._to_gyro[:3] = calibration.gyro.matrix.T * scale.gyro_rad_s
+        self._to_accel[3:6] = calibration.accelerometer.matrix.T * scale.accel_m_s2
+        self._uncertainty = TiltUncertainty(calibration, self._filter.params)
+        self._warm(0.0)
+
+        self.t_us: NDArray[np.int64] = np.empty(0, np.int64)
+        self.quaternions: Array = np.empty((0, 4))
+        self.gyro: Array = np.empty((0, 3))
+        self.accel: Array = np.empty((0, 3))
+        self.resting = False
+        """The filter has seen the tool at rest for a while."""
+
         self._last_us: int | None = None
-        self._last_raw: Raw | None = None
+        self._last_row: Array = np.zeros(6)
+        self._step_rows = max(1, round(STEP_S * scale.rate_hz))
+        self._rows = 0
+        """Since the last step."""
+        self._blind_rows = 0
+        """Of these, rows without an accelerometer."""
+        self._last_q: list[float] = [1.0, 0.0, 0.0, 0.0]
+        self._step_q: list[float] | None = None
+        self._bias: list[float] = [0.0, 0.0, 0.0]
+        self._odd = False
+        """Uncertainty and stuck channels have their turn at every other step."""
+        self._heading_at_contact: float | None = None
+        self._touching = False
+        self._lost_by = Doubt.IMU_GAP
+        self._said: tuple[TiltVariance, float | None, float, Doubt | None] | None = None
+        """The part of `moment` that changes with a step, a loss or a contact only."""
+        self._rate, self._stuck, self._agreement = RateCheck(scale.rate_hz), StuckCheck(), AgreementCheck()
 
-    def update(self, t_us: NDArray[np.int64], raw: Raw) -> NDArray[np.float64]:
-        """``t_us`` (n,), ``raw`` (n, 6) counts, gyro then accelerometer -> ``up`` (n, 3)."""
-        positions: NDArray[np.int64] | None = None
-        if (
-            self._last_us is not None and self._last_raw is not None
-            and (int(t_us[-1]) - self._last_us) / self._period_us - len(t_us) > 0.5
-        ):  # fmt: skip
-            raw, positions = self._bridged(self._last_us, self._last_raw, t_us, raw)
-        self._last_us, self._last_raw = int(t_us[-1]), raw[-1]
-        gyro = raw[:, :3].astype(np.float64)  # first the type, then the scale: a mixed product costs twice as much
-        gyro *= self._scale.gyro_rad_s
-        accel = raw[:, 3:6].astype(np.float64)
-        accel *= self._scale.accel_m_s2
-        up = up_in_sensor(self._filter.updateBatch(gyro, accel)["quat6D"])
-        return up if positions is None else up[positions]
+    def set_temperature(self, celsius: float) -> None:
+        """Of the inertial unit, from now on."""
+        if math.isfinite(celsius):
+            warmth = celsius - self._reference_c
+            self._warm(warmth)
+            self._uncertainty.set_warmth(warmth)
+            self._said = None
 
-    def _bridged(
-        self, last_us: int, last_raw: Raw, t_us: NDArray[np.int64],
-        raw: Raw,
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:  # fmt: skip
-        """Rows filled in on straight lines, so that the filter's constant rate holds; where the real rows went.
+    def contact(self, t_us: int, touching: bool) -> None:
+        """The turn counts from the moment of contact, and is unknown without."""
+        if touching and not self._touching:
+            self._heading_at_contact = None
+            if len(self.t_us):
+                at = max(int(self.t_us.searchsorted(t_us, side="right")) - 1, 0)
+                self._heading_at_contact = heading(self.quaternions[at].tolist())
+            self._uncertainty.begin_turn()
+        self._touching = touching
+        self._said = None
 
-        Not repeated rows: an accelerometer that stands still while the gyroscope turns would pull the angle away.
+    def update(self, t_us: NDArray[np.int64], raw: Counts) -> None:
+        """``t_us`` (n,) device time, ``raw`` (n, 6) counts, gyro then accelerometer. Never raises for what is in it."""
+        n = len(t_us)
+        if not n:
+            return
+        until = t_us.item(-1)
+        if self._last_us is None:
+            self._last_us = t_us.item(0) - round(1e6 * self._period_s)
+            self._last_row = raw[0]
+            self._said = None
+        took = until - self._last_us
+        if not -0.5 < took * self._per_us - n < 0.5:
+            self._update_with_gaps(t_us, raw)
+        else:
+            self._rate.add(n, took)
+            self.gyro, self.accel, self.quaternions = self._run(raw, None)
+        self.t_us = t_us
+        self._last_us, self._last_row = until, raw[-1]
+
+    def moment(self) -> Moment:
+        """What `state` is made of, as of the last sample. Cheap; later batches do not change it."""
+        if self._said is None:
+            touching = self._touching and self._heading_at_contact is not None
+            self._said = (
+                self._uncertainty.tilt if len(self.quaternions) else NOTHING_KNOWN,
+                self._heading_at_contact if touching else None,
+                self._uncertainty.turn_2 if touching else 0.0,
+                self.doubt,
+            )
+        return Moment(self._last_us or 0, self.quaternions, self._axes, *self._said)
+
+    def state(self) -> Attitude:
+        """As of the last sample. Before the first one: an upright tool of which nothing is known."""
+        return self.moment().attitude()
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why the attitude is not to be trusted, the first that applies."""
+        if self._last_us is None:
+            return Doubt.IMU_SILENT
+        if self._uncertainty.doubted:
+            return self._lost_by
+        if self._stuck.doubted:
+            return Doubt.IMU_STUCK
+        if self._agreement.doubted:
+            return Doubt.IMU_DISAGREES
+        return Doubt.RATE_MISMATCH if self._rate.doubted else None
+
+    def _warm(self, warmth_k: float) -> None:
+        gyro, accelerometer = self._calibration.gyro, self._calibration.accelerometer
+        self._to_gyro[6] = -gyro.matrix @ (gyro.bias + gyro.bias_per_k * warmth_k)
+        self._to_accel[6] = -accelerometer.matrix @ (accelerometer.bias + accelerometer.bias_per_k * warmth_k)
+
+    def _run(self, raw: Counts | Array, filled: NDArray[np.bool_] | None) -> tuple[Array, Array, Array]:
+        """``raw`` (n, 6) at the filter's own rate -> gyro, accelerometer, quaternions."""
+        n = len(raw)
+        work = self._work.get(n)
+        if work is None:
+            work = _Work(n)
+            if n <= SMALL:  # which also bounds how many are kept
+                self._work[n] = work
+        work.counts[...] = raw
+        gyro, accel = work.dot(self._to_gyro), work.dot(self._to_accel)
+        felt = accel
+        if filled is not None or work.flat.dot(work.flat) > self._unsuspicious:
+            felt = self._without_blind(work, gyro, accel, filled)
+        found = self._filter.updateBatch(gyro, felt)
+        quaternions: Array = found["quat6D"]
+        if self._rows + n < self._step_rows:
+            self._rows += n
+        else:
+            self._steps(raw, gyro, felt, found)
+        return gyro, accel, quaternions
+
+    def _without_blind(self, work: _Work, gyro: Array, accel: Array, filled: NDArray[np.bool_] | None) -> Array:
+        """The filter takes an accelerometer of zeros for none at all: so it gets where one clipped or was filled in."""
+        gyro_limit, accel_limit = self._limits
+        if filled is None:  # most suspicions end here: one sensor's sum of squares is still below its own range
+            turns, feels = gyro.reshape(-1), accel.reshape(-1)
+            if turns.dot(turns) < self._surely_within[0] and feels.dot(feels) < self._surely_within[1]:
+                return accel
+        rows = np.abs(work.counts)
+        clipped = (rows[:, :3] >= gyro_limit).any(axis=1)
+        blind = np.asarray((rows[:, 3:] >= accel_limit).any(axis=1))
+        if clipped.any():
+            hidden_s = int(clipped.sum()) * self._period_s * CLIPPED_SHARE
+            self._lose(hidden_s * self._scale.gyro_range_rad_s, Doubt.IMU_CLIPPED)
+        if blind.any():
+            self._lose(int(blind.sum()) * self._period_s * BLIND_RAD_S, Doubt.IMU_CLIPPED)
+        if filled is not None:
+            blind |= filled
+        return np.where(blind[:, None], 0.0, accel) if blind.any() else accel
+
+    def _lose(self, radians: float, doubt: Doubt) -> None:
+        self._uncertainty.lose(radians)
+        self._said = None
+        self._lost_by = doubt
+
+    def _steps(self, raw: Counts | Array, gyro: Array, felt: Array, found: dict[str, Array]) -> None:
+        """Uncertainty and checks, at fixed counts of samples, wherever batches begin and end."""
+        ends = range(self._step_rows - self._rows - 1, len(raw), self._step_rows)
+        self._rows = len(raw) - 1 - ends[-1]
+        for end in ends:
+            ax, ay, az = felt[end].tolist()
+            if ax or ay or az:
+                wx, wy, wz = gyro[end].tolist()
+                bx, by, bz = self._bias
+                seen = ax / GRAVITY, ay / GRAVITY, az / GRAVITY
+                self._agreement.step((wx - bx, wy - by, wz - bz), seen)
+            self._odd = not self._odd
+            if self._odd:
+                continue
+            w, x, y, z = q = found["quat6D"][end].tolist()
+            up = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z
+            before, self._step_q = self._step_q, q
+            turned = (0.0, 0.0, 0.0) if before is None else _turned(before, q)
+            residual_2 = 0.0
+            if ax or ay or az:
+                rx, ry, rz = ax - GRAVITY * up[0], ay - GRAVITY * up[1], az - GRAVITY * up[2]
+                residual_2 = rx * rx + ry * ry + rz * rz
+            self.resting = bool(found["restDetected"].item(end))
+            self._bias = found["bias"][end].tolist()
+            self._uncertainty.step(2 * self._step_rows * self._period_s, turned, up, residual_2, self.resting)
+            self._stuck.step(raw[end].tolist())
+        self._said = None
+
+    def _update_with_gaps(self, t_us: NDArray[np.int64], raw: Counts) -> None:
+        """Rows filled in on straight lines, so that the filter's constant rate holds.
+
+        The filled rows turn on; they have no accelerometer, which would only pull the angle away.
         """
-        steps = np.rint(np.diff(np.concatenate([[last_us], t_us])) / self._period_us).astype(np.int64)
-        most = max(1, int(MAX_BRIDGED_S * self._scale.rate_hz))
-        real = np.cumsum(np.clip(steps, 1, most))
-        if real[-1] > most + len(steps):  # gap upon gap: that clock is not to be believed, and would fill the memory
-            return raw.astype(np.float64), np.arange(len(raw))
-        known = np.concatenate([last_raw[None], raw]).astype(np.float64)
+        assert self._last_us is not None
+        times = [self._last_us, *t_us.tolist()]  # python's integers: differences of hostile times do not overflow
+        steps_us = [b - a for a, b in itertools.pairwise(times)]
+        most = max(1, int(self._uncertainty.bridged_s * self._scale.rate_hz))
+        wanted = [max(1, round(us * self._per_us)) for us in steps_us]
+        steps = [min(step, most) for step in wanted]
+        for step, us in zip(wanted, steps_us, strict=True):
+            self._rate.add(1, us, apart=step > 1)
+        if sum(steps) > most + len(steps):  # gap upon gap: that clock is not to be believed, and would fill the memory
+            self._lose(NOTHING_KNOWN_RAD, Doubt.IMU_GAP)
+            self.gyro, self.accel, self.quaternions = self._run(raw, None)
+            return
+        for step, asked in zip(steps, wanted, strict=True):
+            if asked > 1:
+                whole_gap = step == asked
+                hidden = self._uncertainty.hidden_by_gap(asked * self._period_s) if whole_gap else NOTHING_KNOWN_RAD
+                self._lose(hidden, Doubt.IMU_GAP)
+        real = np.cumsum(steps)
+        known = np.concatenate([self._last_row[None], raw]).astype(np.float64)
         at, grid = np.concatenate([[0], real]), np.arange(1, real[-1] + 1)
-        filled = np.stack([np.interp(grid, at, column) for column in known.T], axis=1)
-        return filled, real - 1
+        rows = np.stack([np.interp(grid, at, column) for column in known.T], axis=1)
+        filled = np.ones(len(rows), np.bool_)
+        filled[real - 1] = False
+        gyro, accel, quaternions = self._run(rows, filled)
+        self.gyro, self.accel, self.quaternions = gyro[real - 1], accel[real - 1], quaternions[real - 1]
+
+
+def _turned(before: list[float], after: list[float]) -> tuple[float, float, float]:
+    """Rotation vector between two attitudes, in the sensor frame, radians."""
+    a, b, c, d = before
+    w, x, y, z = after
+    # conjugate(before) * after
+    scalar = a * w + b * x + c * y + d * z
+    i = a * x - b * w - c * z + d * y
+    j = a * y + b * z - c * w - d * x
+    k = a * z - b * y + c * x - d * w
+    sine = math.sqrt(i * i + j * j + k * k)
+    factor = 2.0 * math.atan2(sine, abs(scalar)) / sine if sine > 1e-12 else 2.0
+    factor = math.copysign(factor, scalar)
+    return i * factor, j * factor, k * factor

@@ -1,44 +1,43 @@
-"""Joins the streams: force at the angle that the tip had at that very moment.
+"""Joins the streams: force with the weight and the angle that the tip had at that very moment.
 
 Force and IMU samples arrive in batches of their own. Force is held back until the IMU has reached its time (the
 tool sends both in the same flush, so that is normally the same chunk), at most `MAX_WAIT_US` of device time: then
-it goes out with an unknown angle. Pure: arrays in, arrays out; it must never know a message, a link or a clock.
+it goes out with an unknown angle, and with the tip's weight at the last attitude that is known. Pure: arrays in,
+arrays out; it must never know a message, a link or a clock.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexuslink.estimation.attitude import AttitudeTracker, TipGeometry
+from nexuslink.estimation.attitude import AttitudeTracker, up_in_sensor
 from nexuslink.estimation.calibration import ImuScale, ToolCalibration
-from nexuslink.estimation.force import ForceModel
+from nexuslink.estimation.doubt import Doubt
+from nexuslink.estimation.estimates import Estimates, Poses, Tool
+from nexuslink.estimation.force import COLDEST_C, WARMEST_C, ForceModel
+from nexuslink.estimation.force_uncertainty import calibrated, noise_n
+from nexuslink.estimation.zero import ZeroTracker
+
+__all__ = ["MAX_WAIT_US", "Estimates", "Estimator", "Stream"]
 
 MAX_WAIT_US: Final = 200_000
 """Force waits this long for its angle [assumption]: six flush periods of the protocol."""
+CONTACT_N, RELEASE_N = 3.0, 1.5
+"""A tip touches from the one on and until the other: the turn is counted from there [assumption]."""
+STUCK_US: Final = 2_000_000
+"""24 bits of a bridge never stand still this long."""
+CLIPPED: Final = 0.98
+"""From this share of its range on the accelerometer is not believed."""
+WATCH_HZ: Final = 30.0
+"""The force is looked at this often for contact, zero and stuck cells."""
+MOST_CREEP_N: Final = 0.02
+"""While more creep than this may be left, the zero is not followed [assumption]."""
 
-
-@dataclass(frozen=True, slots=True)
-class Estimates:
-    """``n`` force samples on the device clock; columns are psoas, iliacus.
-
-    ``t_us``: (n,) int64, device time, microseconds.
-    ``force_n``: (n, 2) float64, newtons, compression positive, tip weight and tare taken out.
-    ``pressure_kpa``: (n, 2) float64, NaN where no contact area is known.
-    ``tip_angle_deg``: (n, 2) float64, from vertical, NaN where the IMU is silent.
-    ``tip_direction_deg``: (n, 2) float64, 0 toward the mark, +90 counterclockwise seen from above.
-    """
-
-    t_us: NDArray[np.int64]
-    force_n: NDArray[np.float64]
-    pressure_kpa: NDArray[np.float64]
-    tip_angle_deg: NDArray[np.float64]
-    tip_direction_deg: NDArray[np.float64]
-
-
+Array = NDArray[np.float64]
 Stream = tuple[NDArray[np.int64], NDArray[np.signedinteger]]
 """Times (n,) in device microseconds and raw counts (n, channels)."""
 
@@ -46,82 +45,196 @@ Stream = tuple[NDArray[np.int64], NDArray[np.signedinteger]]
 class Estimator:
     """One tool, one session. The tare is taken at the angle of the latest IMU sample."""
 
-    def __init__(self, calibration: ToolCalibration, imu: ImuScale) -> None:
-        self._force = ForceModel(calibration)
-        self._geometry = TipGeometry(calibration.axis)
-        self._tracker = AttitudeTracker(imu)
-        self._imu_t = np.empty(0, np.int64)
-        self._imu_up = np.empty((0, 3))
-        self._before = self._imu_t, self._imu_up
+    def __init__(
+        self, calibration: ToolCalibration, imu: ImuScale, force_rate_hz: float,
+        full_scale_counts: float = math.inf,
+    ) -> None:  # fmt: skip
+        """``full_scale_counts``: where a load cell's reading ends. Raises `CalibrationError`."""
+        self._force = ForceModel(calibration, force_rate_hz)
+        self._tool = Tool(calibration, full_scale_counts)
+        self._tracker = AttitudeTracker(imu, calibration.imu, calibration.axis, calibration.temperature_c)
+        self._zero = ZeroTracker(noise_n(force_rate_hz), self._creep_is_over)
+        self._gravity = calibration.gravity_m_s2
+        self._accel_limit = CLIPPED * imu.accel_range_m_s2
+        self._calibrated = calibrated(calibration)
+        self._standing = self._standing_doubt()
+        self._imu_t: NDArray[np.int64] = np.empty(0, np.int64)
+        self._accel = self._gyro = np.empty((0, 3))
+        self._quaternions = np.empty((0, 4))
+        self._before = self._imu_t, self._accel, self._gyro, self._quaternions
         """The last IMU sample before these, for what lies between."""
         self._waiting: list[Stream] = []
+        self._touching = False
+        self._same = [(0, 0), (0, 0)]
+        """Of each cell: its newest count, and since when it reads that."""
+        self._stuck = False
+        self._watch_step = max(1, round(force_rate_hz / WATCH_HZ))
+        self._watch_us = round(0.9e6 / WATCH_HZ)
+        self._watched_us = 0
+
+    # -- what changes now and then --------------------------------------------------------------------------------
 
     @property
-    def tare_n(self) -> NDArray[np.float64]:
+    def tare_n(self) -> Array:
         """(2,) newtons taken off by the latest tare."""
         return self._force.tare_n
 
-    def tare(self, mean_counts: NDArray[np.float64]) -> bool:
+    @property
+    def zero_shift_n(self) -> Array:
+        """(2,) newtons that the zero has been followed by since the latest tare."""
+        return self._force.zero_shift_n
+
+    @property
+    def zero_shifts(self) -> int:
+        """How often the zero has been followed in this session."""
+        return self._zero.shifts
+
+    def tare(self, mean_counts: Array) -> bool:
         """Zero the force at the present angle. False before the first IMU sample."""
-        if not len(self._imu_up):
+        if not len(self._accel):
             return False
-        cosine, _, _ = self._geometry.angles(self._imu_up[-1:])
-        self._force.tare(mean_counts, cosine[0])
+        self._force.tare(np.asarray(mean_counts, np.float64), self._accel.mean(axis=0))
+        self._zero.restart()
         return True
+
+    def set_temperature(self, t_us: int, celsius: float) -> None:
+        """Of the load cells and the inertial unit, as the tool reported it at ``t_us``."""
+        self._force.set_temperature(celsius)
+        self._tracker.set_temperature(celsius)
+        self._standing = self._standing_doubt()
+
+    def _standing_doubt(self) -> Doubt | None:
+        celsius = self._force.temperature_c
+        if not math.isfinite(celsius):
+            return Doubt.TEMPERATURE_UNKNOWN
+        if not COLDEST_C <= celsius <= WARMEST_C:
+            return Doubt.TEMPERATURE_OUTSIDE
+        return None if self._calibrated else Doubt.NOT_CALIBRATED
+
+    # -- every batch ----------------------------------------------------------------------------------------------
 
     def update(self, force: Stream | None, imu: Stream | None) -> Estimates | None:
         """The streams' new samples, either of which may be missing -> what can be said now, or ``None``."""
         if imu is not None and len(imu[0]):
             self._take_imu(*imu)
-        if force is not None and len(force[0]):
-            self._waiting.append(force)
         if not self._waiting:
-            return None
-        t_us, raw = self._waiting[0]
-        if len(self._waiting) > 1:
-            t_us = np.concatenate([t for t, _ in self._waiting])
-            raw = np.concatenate([r for _, r in self._waiting])
-        due_us = int(t_us[-1]) - MAX_WAIT_US
+            if force is None or not len(force[0]):
+                return None
+            t_us, raw = force
+            # One rate, one timer, the common case. To the byte: a tenth of what comparing such short arrays costs.
+            if len(t_us) == len(self._imu_t) and t_us.tobytes() == self._imu_t.tobytes():
+                own = self._quaternions is self._tracker.quaternions
+                poses = None if own else Poses(self._quaternions, None, None)
+                return self._estimate(t_us, raw, self._accel, self._gyro, poses, False)
+        else:
+            if force is not None and len(force[0]):
+                self._waiting.append(force)
+            t_us, raw = self._waiting[0]
+            if len(self._waiting) > 1:
+                t_us = np.concatenate([t for t, _ in self._waiting])
+                raw = np.concatenate([r for _, r in self._waiting])
+        until_us = t_us.item(-1)
+        due_us = until_us - MAX_WAIT_US
         if len(self._imu_t):
-            due_us = max(due_us, int(self._imu_t[-1]))
-        if t_us[-1] <= due_us:  # the common case: all of it
+            due_us = max(due_us, self._imu_t.item(-1))
+        if until_us <= due_us:
             self._waiting = []
-            return self._estimate(t_us, raw)
+            return self._estimate(t_us, raw, *self._at(t_us))
         ready = int(t_us.searchsorted(due_us, side="right"))
         self._waiting = [(t_us[ready:], raw[ready:])]
-        return self._estimate(t_us[:ready], raw[:ready]) if ready else None
+        return self._estimate(t_us[:ready], raw[:ready], *self._at(t_us[:ready])) if ready else None
 
     def _take_imu(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> None:
-        up = self._tracker.update(t_us, raw)
+        tracker = self._tracker
+        tracker.update(t_us, raw)
+        accel, gyro, quaternions = tracker.accel, tracker.gyro, tracker.quaternions
         if self._waiting:  # all that force may still need stays (bounded by MAX_WAIT_US)
-            oldest = int(self._waiting[0][0][0])
+            oldest = self._waiting[0][0].item(0)
             keep = max(int(self._imu_t.searchsorted(oldest)) - 1, 0)
             t_us = np.concatenate([self._imu_t[keep:], t_us])
-            up = np.concatenate([self._imu_up[keep:], up])
+            accel = np.concatenate([self._accel[keep:], accel])
+            gyro = np.concatenate([self._gyro[keep:], gyro])
+            quaternions = np.concatenate([self._quaternions[keep:], quaternions])
         else:
-            self._before = self._imu_t[-1:], self._imu_up[-1:]
-        self._imu_t, self._imu_up = t_us, up
+            self._before = self._imu_t, self._accel, self._gyro, self._quaternions
+        self._imu_t, self._accel, self._gyro, self._quaternions = t_us, accel, gyro, quaternions
 
-    def _up_at(self, t_us: NDArray[np.int64]) -> NDArray[np.float64]:
-        """``up`` (n, 3) at these times, linear between samples, NaN after the last one."""
-        imu_t, up = self._imu_t, self._imu_up
+    def _estimate(
+        self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger], accel: Array, gyro: Array, poses: Poses | None,
+        silent: bool,
+    ) -> Estimates:  # fmt: skip
+        moment = self._tracker.moment()
+        if moment.doubt is Doubt.IMU_CLIPPED:
+            accel = self._unclipped(accel)
+        model = self._force
+        force = model.newtons(t_us, raw, accel, gyro)
+        if not self._watched_us < t_us.item(-1) < self._watched_us + self._watch_us:
+            self._watch(t_us, force, raw)
+        return Estimates(
+            self._tool, t_us, force, raw, accel, poses, moment, model.uncertainty, model.lags_n, silent, self._stuck,
+            self._standing,
+        )  # fmt: skip
+
+    def _at(self, t_us: NDArray[np.int64]) -> tuple[Array, Array, Poses, bool]:
+        """Specific force and rate (n, 3) at these times, linear between samples; where the angles are to be had.
+
+        Beyond the IMU's last sample the tool counts as standing still as it last stood, before the first as upright.
+        """
+        imu_t, accel, gyro, quaternions = self._imu_t, self._accel, self._gyro, self._quaternions
         if not len(imu_t):
-            return np.full((len(t_us), 3), np.nan)
-        if t_us[0] >= imu_t[0]:
-            if len(t_us) == len(imu_t) and (t_us == imu_t).all():
-                return up  # one rate, one timer
+            still = np.tile([0.0, 0.0, self._gravity], (len(t_us), 1))
+            return still, np.zeros_like(still), Poses(quaternions, imu_t, t_us), True
+        if t_us.item(0) >= imu_t.item(0):
             after = imu_t.searchsorted(t_us)
             # Clipped: the times are the tool's word, and need not be in order.
-            if (imu_t.take(after, mode="clip") == t_us).all():
-                return up.take(after, axis=0, mode="clip")  # two rates, one timer
+            if (imu_t.take(after, mode="clip") == t_us).all():  # two rates, one timer
+                accel, gyro = accel.take(after, axis=0, mode="clip"), gyro.take(after, axis=0, mode="clip")
+                return accel, gyro, Poses(quaternions.take(after, axis=0, mode="clip"), None, None), False
         else:  # the first force sample lies between two batches of the IMU
-            imu_t, up = np.concatenate([self._before[0], imu_t]), np.concatenate([self._before[1], up])
-        columns = [np.interp(t_us, imu_t, up[:, axis], right=np.nan) for axis in range(3)]
-        return np.stack(columns, axis=1)
+            before = [column[-1:] for column in self._before]
+            imu_t = np.concatenate([before[0], imu_t])
+            accel, gyro = np.concatenate([before[1], accel]), np.concatenate([before[2], gyro])
+            quaternions = np.concatenate([before[3], quaternions])
+        beyond = t_us > imu_t[-1]
+        rows = [np.stack([np.interp(t_us, imu_t, column) for column in columns.T], axis=1) for columns in (accel, gyro)]
+        silent = bool(beyond.any())
+        if silent:
+            rows[0][beyond] = up_in_sensor(quaternions[-1:]) * self._gravity
+            rows[1][beyond] = 0.0
+        return rows[0], rows[1], Poses(quaternions, imu_t, t_us), silent
 
-    def _estimate(self, t_us: NDArray[np.int64], raw: NDArray[np.signedinteger]) -> Estimates:
-        cosine, angle, direction = self._geometry.angles(self._up_at(t_us))
-        if cosine[-1, 0] != cosine[-1, 0]:  # without an angle the tip counts as upright: the force is watched on
-            cosine = np.where(np.isnan(cosine), 1.0, cosine)
-        force = self._force.newtons(raw, cosine)
-        return Estimates(t_us, force, self._force.kilopascals(force), angle, direction)
+    def _unclipped(self, accel: Array) -> Array:
+        """Where the accelerometer is at its end, gravity alone at the attitude of the moment."""
+        clipped = (np.abs(accel) >= self._accel_limit).any(axis=1)
+        if not clipped.any():
+            return accel
+        accel = accel.copy()
+        accel[clipped] = up_in_sensor(self._quaternions[-1:]) * self._gravity
+        return accel
+
+    def _watch(self, t_us: NDArray[np.int64], force: Array, raw: NDArray[np.signedinteger]) -> None:
+        """Contact, zero and stuck channels, `WATCH_HZ` times a second, newest sample last."""
+        last = len(t_us) - 1
+        for row in range(last % self._watch_step, last, self._watch_step):
+            self._watch_at(t_us.item(row), force.item(row, 0), force.item(row, 1), raw.item(row, 0), raw.item(row, 1))
+        self._watch_at(t_us.item(last), force.item(-2), force.item(-1), raw.item(last, 0), raw.item(last, 1))
+        self._watched_us = t_us.item(last)
+
+    def _creep_is_over(self) -> bool:
+        return self._force.creep_left_n < MOST_CREEP_N
+
+    def _watch_at(self, t_us: int, first_n: float, second_n: float, first: int, second: int) -> None:
+        most = first_n if first_n > second_n else second_n
+        if (most < RELEASE_N) if self._touching else (most > CONTACT_N):
+            self._touching = not self._touching
+            self._tracker.contact(t_us, self._touching)
+        same = self._same
+        if first != same[0][0]:
+            same[0] = (first, t_us)
+        if second != same[1][0]:
+            same[1] = (second, t_us)
+        self._stuck = t_us - same[0][1] > STUCK_US or t_us - same[1][1] > STUCK_US
+        if most < RELEASE_N and self._force.tared:
+            shift = self._zero.watch(t_us, first_n, second_n)
+            if shift is not None:
+                self._force.shift_zero(np.array(shift))

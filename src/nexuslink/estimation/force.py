@@ -1,53 +1,353 @@
-"""Counts of the load cells to newtons on the tips, and to pressure where the contact area is known."""
+"""Counts of the load cells to newtons on the tips: the model of `calibration`, undone step by step.
+
+Theory of operation. Up to cross-talk every step is a polynomial of the counts: so the powers of the counts, the
+accelerometer and a one are rows of a feature matrix, and one matrix product with coefficients that change only with
+temperature, tare and zero gives the crept loads and the tips' weights. What the tip weighs *and* how it is flung about
+is its mass times the specific force that the accelerometer measures along its axis: no attitude is needed. Creep is
+taken out by a linear recursion (`creep`), for a short batch by one more product with a matrix kept for its length.
+The powers are of counts and not of newtons to save a pass; 64-bit floats hold the cube of 24 bits with room to spare.
+
+It must never know a stream, a message or a clock: times are the tool's, handed in.
+"""
 
 from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ToolCalibration
+from nexuslink.estimation.calibration import CREEP_TERMS, TIP_NAMES, ToolCalibration
+from nexuslink.estimation.creep_filter import CACHED, CreepFilter, used_terms
 from nexuslink.estimation.errors import CalibrationError
+from nexuslink.estimation.force_uncertainty import (
+    SLOW_CREEP_S,
+    U_THERMOMETER_K,
+    ForceUncertainty,
+    Tared,
+    curve_share,
+)
+
+__all__ = ["ForceModel", "curve_share"]
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.signedinteger] | NDArray[np.float64]
+
+COLDEST_C: Final = 0.0
+WARMEST_C: Final = 45.0
+"""Within these a record must make sense; outside, force is doubted."""
+LEAST_N, MOST_N = -50.0, 280.0
+"""Within these the curve must rise [assumption: somewhat more than a cell of 222 N can read]."""
+STILL_RAD_S: Final = 0.05
+"""At this rate a tip's swing about the inertial unit pulls with 0.01 mN: below it is not worked out, live."""
+_STILL_2: Final = STILL_RAD_S**2
+OLD_LOAD_N: Final = 5.0
+"""A first reading below this is a zero that has drifted; above, a load that has just been put on [assumption]."""
+_MOST_GAPS: Final = 64
+"""In one batch; with more of them its times are not to be believed."""
+
+
+LAGS: Final = CREEP_TERMS + 1
+"""Lags of each tip that are followed: the record's and a slow one, for the uncertainty."""
+
+
+class _Work:
+    """Buffers for batches of one length."""
+
+    __slots__ = ("accel", "counts", "cubes", "features", "matrix", "parts", "squares", "state", "vector")
+
+    def __init__(self, n: int, curved: bool, creep: list[CreepFilter] | None) -> None:
+        self.features = np.ones((10 if curved else 6, n))
+        self.counts, self.accel = self.features[:2], self.features[2:5]
+        self.squares, self.cubes = self.features[6:8], self.features[8:10]
+        # Crept loads and weights of both tips, n each, then the lags before -> loads without weight, the lags after.
+        self.vector = np.zeros(4 * n + 2 * LAGS)
+        self.parts, self.state = self.vector[: 4 * n].reshape(4, n), self.vector[4 * n :]
+        self.matrix: Array = np.empty((0, 0))
+        if creep is None:
+            return
+        self.matrix = np.zeros((2 * n + 2 * LAGS, 4 * n + 2 * LAGS))
+        for tip, one in enumerate(creep):
+            rows, weights = slice(tip * n, (tip + 1) * n), slice((2 + tip) * n, (3 + tip) * n)
+            before = slice(4 * n + tip * LAGS, 4 * n + (tip + 1) * LAGS)
+            after = slice(2 * n + tip * LAGS, 2 * n + (tip + 1) * LAGS)
+            direct, from_lags, to_lags, over = one.matrices(n)
+            self.matrix[rows, rows], self.matrix[rows, before], self.matrix[rows, weights] = (
+                direct,
+                from_lags,
+                -np.eye(n),
+            )
+            self.matrix[after, rows], self.matrix[after, before] = to_lags, over
 
 
 class ForceModel:
-    """force = gain * (counts - zero) - tare - (weight of the tip along its axis)."""
+    """Both tips of one tool at one rate. Batch boundaries change nothing beyond rounding."""
 
-    def __init__(self, calibration: ToolCalibration) -> None:
-        gain = calibration.gain_n_per_count
-        if not np.isfinite(gain).all() or (gain == 0).any():
-            raise CalibrationError(f"calibration {calibration.calibration_id}: a gain of {gain.tolist()} N/count")
-        if not np.isfinite(calibration.tip_mass_kg).all() or not (np.abs(calibration.tip_mass_kg) < 10).all():
-            raise CalibrationError(f"calibration {calibration.calibration_id}: tip masses {calibration.tip_mass_kg}")
-        norm = np.linalg.norm(calibration.axis, axis=1)
-        if not (np.abs(norm - 1.0) < 1e-3).all():
-            raise CalibrationError(f"calibration {calibration.calibration_id}: a tip axis is not a unit vector")
-        self._gain = gain
-        self._zero = calibration.zero_counts
-        self._tip_weight_n = calibration.tip_mass_kg * STANDARD_GRAVITY_M_S2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            area_mm2 = np.where(calibration.contact_area_mm2 > 0, calibration.contact_area_mm2, np.nan)
-            self._kpa_per_n = 1e3 / area_mm2  # 1 N/mm2 = 1000 kPa
-        self._tare_n = np.zeros(2)
-        self._offset_n = self._gain * self._zero
+    def __init__(self, calibration: ToolCalibration, rate_hz: float) -> None:
+        if not (math.isfinite(rate_hz) and rate_hz > 0):
+            raise CalibrationError(f"a force stream of {rate_hz} samples a second")
+        _check(calibration)
+        self._calibration, self._rate_hz = calibration, rate_hz
+        self._per_us = rate_hz * 1e-6
+        self._curved = bool(calibration.quadratic_per_n.any() or calibration.cubic_per_n2.any())
+        own, other = 1.0 / (1.0 - calibration.cross_talk.prod()), calibration.cross_talk
+        self._apart = own * np.array([[1.0, -other[0]], [-other[1], 1.0]])
+        self._mass_axis = calibration.tip_mass_kg[:, None] * calibration.axis
+        self._creep = [_creep_of(calibration, tip, rate_hz) for tip in range(2)]
+        self._lags: Array = np.zeros(2 * LAGS)
+        """Of the loads, psoas tip first."""
+        self._settled = False
+        """The lags have a beginning."""
+        self._last_us: int | None = None
+        self._last: Array = np.zeros((1, 2))
+        """The force of the latest batch."""
+        self._pulled: Array = np.zeros((1, 3))
+        """The specific force of the latest batch."""
+        self._work: dict[int, _Work] = {}
+        self._swing = calibration.tip_mass_kg * (calibration.axis * calibration.tip_centre_m).sum(axis=1)
+        self._lever = calibration.tip_mass_kg[:, None] * np.cross(calibration.tip_centre_m, calibration.axis)
+        self._centred = not calibration.tip_centre_m.any()
+        self._gyro: Array | None = None
+        self._temperature_c, self._u_temperature_k = math.nan, 0.0
+        self._tare_n, self._zero_shift_n = np.zeros(2), np.zeros(2)
+        self._tared: Tared | None = None
+        self._refresh()
+
+    # -- what changes now and then --------------------------------------------------------------------------------
 
     @property
-    def tare_n(self) -> NDArray[np.float64]:
-        """(2,) newtons taken off since the last `tare`."""
+    def tare_n(self) -> Array:
+        """(2,) newtons taken off since the last `tare`, without what the zero was shifted by later."""
         return self._tare_n
 
-    def tare(self, mean_counts: NDArray[np.float64], cosine: NDArray[np.float64]) -> None:
-        """Call the present load zero: ``mean_counts`` (2,) measured unloaded, at ``cosine`` (2,) of the angles."""
-        self._tare_n = self._gain * (mean_counts - self._zero) - self._tip_weight_n * cosine
-        self._offset_n = self._gain * self._zero + self._tare_n
+    @property
+    def zero_shift_n(self) -> Array:
+        """(2,) newtons that the zero has been followed by since the last `tare`."""
+        return self._zero_shift_n
 
-    def newtons(self, raw: NDArray[np.signedinteger], cosine: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``raw`` (n, 2) counts, ``cosine`` (n, 2) of the angle from vertical -> (n, 2) contact force, newtons."""
-        force = raw.astype(np.float64)
-        force *= self._gain
-        force -= self._tip_weight_n * cosine
-        force -= self._offset_n
+    @property
+    def tared(self) -> bool:
+        """A tare has been taken."""
+        return self._tared is not None
+
+    @property
+    def temperature_c(self) -> float:
+        """As it was last set; NaN before."""
+        return self._temperature_c
+
+    def set_temperature(self, celsius: float, u_k: float = U_THERMOMETER_K) -> None:
+        """Of the load cells, from now on. What is not a number is not a temperature."""
+        if math.isfinite(celsius) and (celsius, u_k) != (self._temperature_c, self._u_temperature_k):
+            self._temperature_c, self._u_temperature_k = celsius, u_k
+            self._refresh()
+
+    def tare(self, mean_counts: Array, specific_force: Array) -> None:
+        """Call the present load zero: ``mean_counts`` (2,) measured unloaded under ``specific_force`` (3,) m/s2.
+
+        The tips' weight and the creep that is still there are no part of the zero.
+        """
+        weight = self._mass_axis @ specific_force
+        measured = self._calibration.gain_n_per_count * (mean_counts - self._calibration.zero_counts)
+        if not self._settled:  # before the first sample
+            self._lags, self._settled = np.repeat(weight, LAGS), True
+        for _ in range(2):  # what is taken off was no load, and left no creep: that changes the tare a little
+            tare = measured - self._expected(weight + self._creep_n())
+            self._forget(tare - self._tare_n - self._zero_shift_n)
+            self._tare_n, self._zero_shift_n = tare, np.zeros(2)
+        self._tared = Tared(self._temperature_c, np.array(specific_force), self.lags_n)
+        self._refresh()
+
+    def shift_zero(self, newtons: Array) -> None:
+        """Take (2,) ``newtons`` more off: the zero was seen to have moved by that."""
+        self._zero_shift_n = self._zero_shift_n + newtons
+        self._forget(newtons)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """The coefficients of the features."""
+        c = self._calibration
+        warmth = self._temperature_c - c.temperature_c if math.isfinite(self._temperature_c) else 0.0
+        self._warmth = warmth
+        span = 1.0 + c.gain_per_k * warmth
+        a = c.gain_n_per_count / span
+        b = -(c.gain_n_per_count * c.zero_counts + self._tare_n + self._zero_shift_n + c.zero_n_per_k * warmth) / span
+        q, k = c.quadratic_per_n, c.cubic_per_n2
+        # x = a counts + b in x + q x^2 + k x^3, sorted by powers of the counts.
+        powers = [b + q * b**2 + k * b**3, a * (1.0 + 2.0 * q * b + 3.0 * k * b**2), a**2 * (q + 3.0 * k * b), a**3 * k]
+        crept = np.zeros((2, 10 if self._curved else 6))
+        crept[:, 0:2] = self._apart * powers[1]
+        crept[:, 5] = self._apart @ powers[0]
+        if self._curved:
+            crept[:, 6:8], crept[:, 8:10] = self._apart * powers[2], self._apart * powers[3]
+        weight = np.zeros_like(crept)
+        weight[:, 2:5] = self._mass_axis
+        # Without creep the weight comes off at once, with creep it creeps first.
+        self._rows = np.concatenate([crept, weight])  # the weight creeps too, and comes off after
+        self.uncertainty = ForceUncertainty(c, self._rate_hz, self._temperature_c, self._u_temperature_k, self._tared)
+
+    def _expected(self, crept: Array) -> Array:
+        """(2,) newtons that the cells would measure, before tare and zero, under a ``crept`` load."""
+        c = self._calibration
+        felt = crept + c.cross_talk * crept[::-1]
+        x = felt
+        for _ in range(4):  # Newton's method from the line, which is close
+            slope = 1.0 + x * (2.0 * c.quadratic_per_n + 3.0 * c.cubic_per_n2 * x)
+            x = x - (x + x * x * (c.quadratic_per_n + c.cubic_per_n2 * x) - felt) / slope
+        return np.asarray(x * (1.0 + c.gain_per_k * self._warmth) + c.zero_n_per_k * self._warmth)
+
+    def _creep_n(self) -> Array:
+        """(2,) newtons of creep in the reading."""
+        share = np.stack([creep.share for creep in self._creep])
+        return np.asarray((share * self.lags_n).sum(axis=1))
+
+    def _forget(self, newtons: Array) -> None:
+        self._lags = self._lags - np.repeat(newtons, LAGS)
+
+    # -- every batch ----------------------------------------------------------------------------------------------
+
+    @property
+    def lags_n(self) -> Array:
+        """(2, 4) how much of the load each lag has followed so far, the slow one last; newtons. Later batches leave
+        it as it is."""
+        return self._lags.reshape(2, LAGS)
+
+    @property
+    def creep_left_n(self) -> float:
+        """Newtons, standard uncertainty, by which creep may be wrong on either tip now."""
+        return float(self.uncertainty.creep_n(self.lags_n).max())
+
+    def newtons(self, t_us: NDArray[np.int64], raw: Counts, specific_force: Array, gyro: Array | None = None) -> Array:
+        """Consecutive samples, n > 0: ``t_us`` (n,), ``raw`` (n, 2) counts -> (n, 2) contact force, newtons.
+
+        ``specific_force``: (n, 3) m/s2 and ``gyro``: (n, 3) rad/s, calibrated, at those times.
+        """
+        n = len(raw)
+        last_us, until_us = self._last_us, t_us.item(-1)
+        if last_us is None or not -0.5 < (until_us - last_us) * self._per_us - n < 0.5:
+            force = self._with_gaps(t_us, raw, specific_force)
+        else:
+            force = self._piece(raw, specific_force)
+        self._last_us, self._pulled = until_us, specific_force
+        if gyro is not None and not self._centred:
+            if n > CACHED:
+                rates = gyro.reshape(-1)
+                turning_2 = float(rates.dot(rates))
+            else:
+                x, y, z = gyro[-1].tolist()
+                turning_2 = x * x + y * y + z * z
+            if turning_2 > _STILL_2:
+                force = force - self._swung(gyro)
+            self._gyro = gyro
+        self._last = force
         return force
 
-    def kilopascals(self, force_n: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean pressure (n, 2), kPa; NaN where the area is unknown, 0 without compression."""
-        return np.maximum(force_n, 0.0) * self._kpa_per_n
+    def _piece(self, raw: Counts, specific_force: Array) -> Array:
+        """Consecutive samples without a gap."""
+        n = len(raw)
+        work = self._work.get(n)
+        if work is None:
+            work = _Work(n, self._curved, self._creep if n <= CACHED else None)
+            if n <= CACHED:
+                self._work[n] = work
+        work.counts[...] = raw.T
+        work.accel[...] = specific_force.T
+        if self._curved:
+            np.multiply(work.counts, work.counts, work.squares)
+            np.multiply(work.squares, work.counts, work.cubes)
+        self._rows.dot(work.features, work.parts)
+        if not self._settled:
+            self._settle(work.parts[:, 0])
+        force: Array
+        if n <= CACHED:
+            work.state[...] = self._lags
+            made: Array = work.matrix.dot(work.vector)
+            self._lags = made[2 * n :]
+            force = made[: 2 * n].reshape(2, n)
+            return force.T
+        force = np.empty((2, n))
+        for tip, creep in enumerate(self._creep):
+            creep.lags = self.lags_n[tip]
+            np.subtract(creep.remove(work.parts[tip]), work.parts[2 + tip], out=force[tip])
+        self._lags = np.concatenate([creep.lags for creep in self._creep])
+        return force.T
+
+    def _settle(self, parts: Array) -> None:
+        """Before the first sample a cell has long borne the weight of its tip."""
+        crept, weight = parts[:2], parts[2:]
+        before = np.where(np.abs(crept - weight) < OLD_LOAD_N, crept, weight)
+        for tip, creep in enumerate(self._creep):
+            creep.settle(float(before[tip]))
+        self._settled = True
+        self._lags = np.concatenate([creep.lags for creep in self._creep])
+
+    def _wait(self, gap_s: float) -> None:
+        """Samples are missing: the load counts as the last one meanwhile."""
+        load = self._last[-1] + self._mass_axis @ self._pulled[-1]
+        for tip, creep in enumerate(self._creep):
+            creep.lags = self.lags_n[tip]
+            creep.wait(gap_s, float(load[tip]))
+        self._lags = np.concatenate([creep.lags for creep in self._creep])
+
+    def _with_gaps(self, t_us: NDArray[np.int64], raw: Counts, specific_force: Array) -> Array:
+        """Piece by piece, with the time between the pieces gone by for the creep."""
+        times = t_us.astype(np.float64)  # differences of hostile times do not overflow
+        period_us = 1.0 / self._per_us
+        since = np.diff(times, prepend=times[0] - period_us if self._last_us is None else float(self._last_us))
+        gaps = np.flatnonzero(since > 1.5 * period_us).tolist()
+        if len(gaps) > _MOST_GAPS:
+            gaps = []
+        pieces: list[Array] = []
+        for begin, end in pairwise(sorted({0, *gaps, len(raw)})):
+            if begin in gaps:
+                self._wait((float(since[begin]) - period_us) * 1e-6)
+            pieces.append(self._piece(raw[begin:end], specific_force[begin:end]))
+            self._last, self._pulled = pieces[-1], specific_force[begin:end]
+        return np.concatenate(pieces)
+
+    def _swung(self, gyro: Array) -> Array:
+        """(n, 2) newtons by which the tips' mass pulls because it turns about the inertial unit."""
+        c = self._calibration
+        before = gyro[:1] if self._gyro is None else self._gyro[-1:]
+        alpha = np.diff(np.concatenate([before, gyro]), axis=0) * self._rate_hz
+        pull = c.tip_mass_kg * (gyro @ c.axis.T) * (gyro @ c.tip_centre_m.T)
+        pull -= (gyro * gyro).sum(axis=1)[:, None] * self._swing
+        return np.asarray(pull + alpha @ self._lever.T)
+
+
+def _creep_of(calibration: ToolCalibration, tip: int, rate_hz: float) -> CreepFilter:
+    share, time_s = used_terms(calibration.creep_share[tip], calibration.creep_s[tip])
+    return CreepFilter(share, time_s, 1.0 / rate_hz, [SLOW_CREEP_S] * (LAGS - len(share)))
+
+
+def _check(c: ToolCalibration) -> None:
+    """Refuse what would divide by zero, invert a sign or is no number."""
+
+    def refuse(what: str) -> None:
+        raise CalibrationError(f"calibration {c.calibration_id}: {what}; calibrate the tool again")
+
+    norm = np.linalg.norm(c.axis, axis=1)
+    for tip, name in enumerate(TIP_NAMES):
+        if not (math.isfinite(c.gain_n_per_count[tip]) and c.gain_n_per_count[tip] > 0):
+            refuse(f"a gain of {c.gain_n_per_count[tip]:g} N/count, {name} tip")
+        if not abs(c.tip_mass_kg[tip]) < 10:
+            refuse(f"tip masses {c.tip_mass_kg.tolist()} kg")
+        if not abs(norm[tip] - 1.0) < 1e-3:
+            refuse(f"the axis of the {name} tip is not a unit vector")
+        for field in ("zero_counts", "quadratic_per_n", "cubic_per_n2", "zero_n_per_k", "gain_per_k", "cross_talk",
+                      "tip_centre_m"):  # fmt: skip
+            if not np.isfinite(getattr(c, field)[tip]).all():
+                refuse(f"{field} of the {name} tip is not a number")
+        x = np.linspace(LEAST_N, MOST_N, 100)
+        if (1.0 + x * (2.0 * c.quadratic_per_n[tip] + 3.0 * c.cubic_per_n2[tip] * x)).min() < 0.2:
+            refuse(f"the curve of the {name} tip turns back within its range")
+        spans = [1.0 + c.gain_per_k[tip] * (t - c.temperature_c) for t in (COLDEST_C, WARMEST_C)]
+        if not math.isfinite(c.temperature_c) or min(spans) < 0.2:
+            refuse(f"the gain of the {name} tip vanishes with temperature")
+        try:
+            used_terms(c.creep_share[tip], c.creep_s[tip])
+        except CalibrationError as error:
+            refuse(f"{name} tip, {error}")
+    if not abs(c.cross_talk).max() < 0.5:
+        refuse(f"a cross-talk of {c.cross_talk.tolist()}")

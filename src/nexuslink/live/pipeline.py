@@ -14,6 +14,7 @@ import numpy as np
 
 from nexuslink.calibration.convert import tool_calibration
 from nexuslink.estimation.calibration import ImuScale
+from nexuslink.estimation.doubt import Doubt
 from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.estimator import Estimates, Estimator, Stream
 from nexuslink.live.errors import SessionError
@@ -37,6 +38,8 @@ from nexuslink.release.summary import HoldSummary, SummaryBuilder
 
 SILENCE_LOST_S: Final = 5.0
 """A hold ends when the tool has been silent for this long [assumption]; the coach says so long before."""
+_SLOWEST_HZ, _FASTEST_HZ = 1.0, 1e5
+"""Beyond these no rate is a tool's, and the filter must not see it."""
 RATE_WINDOW_NS: Final = 1_000_000_000
 """Rates are counted over at least this much arrival time."""
 
@@ -55,6 +58,40 @@ class LinkQuality:
     silent_s: float
 
 
+class Certainty:
+    """How sure the newest values of one tip are. Worked out when asked for: a replay has many and looks at none."""
+
+    __slots__ = ("_estimates", "_tip")
+
+    def __init__(self, estimates: Estimates | None, tip: int) -> None:
+        self._estimates, self._tip = estimates, tip
+
+    @property
+    def u_force_n(self) -> float:
+        """Standard uncertainty of the force, as those below of theirs; NaN where nothing came yet."""
+        return math.nan if self._estimates is None else float(self._estimates.u_force_n[-1, self._tip])
+
+    @property
+    def u_tip_angle_deg(self) -> float:
+        """Of the tip's angle from vertical."""
+        return math.nan if self._estimates is None else self._estimates.attitude.u_tip_angle_deg[self._tip]
+
+    @property
+    def turn_deg(self) -> float:
+        """How far the base has turned since contact, counterclockwise from above; NaN without contact."""
+        return math.nan if self._estimates is None else self._estimates.attitude.turn_deg
+
+    @property
+    def u_turn_deg(self) -> float:
+        """Of the turn."""
+        return math.nan if self._estimates is None else self._estimates.attitude.u_turn_deg
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why the values are not to be trusted, if they are not. Never stops anything."""
+        return None if self._estimates is None else self._estimates.doubt
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything one glance needs; the values are the plan's tip, newest sample."""
@@ -70,6 +107,7 @@ class Snapshot:
     simulated: bool
     recording_s: float
     t_us: int
+    certainty: Certainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +118,8 @@ class LiveUpdate:
     snapshot: Snapshot
 
 
-def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
+def imu_scale(descriptor: StreamDescriptor) -> ImuScale:
+    """Nominal scaling of an IMU stream. Raises `SessionError` for one that is laid out otherwise."""
     gyro, accel = descriptor.groups[0], descriptor.groups[1]
     usable = (
         gyro.quantity == Quantity.ANGULAR_RATE_RAD_S and accel.quantity == Quantity.ACCELERATION_M_S2
@@ -93,7 +132,7 @@ def _imu_scale(descriptor: StreamDescriptor) -> ImuScale:
 
 
 class Sensing:
-    """Decoded batches to estimates: the streams found by kind, the record applied, tare answers obeyed."""
+    """Decoded batches to estimates: streams found by kind, record applied, tares and temperatures obeyed."""
 
     def __init__(self, info: ToolDescription, record: CalibrationRecord) -> None:
         force = next((s for s in info.streams if s.kind == StreamKind.FORCE), None)
@@ -102,15 +141,25 @@ class Sensing:
             raise SessionError(
                 f"{info.serial_number} does not stream force of two tips and an IMU; update its firmware"
             )
+        for stream in (force, imu):
+            if not _SLOWEST_HZ <= stream.rate_hz <= _FASTEST_HZ:
+                raise SessionError(
+                    f"{info.serial_number} names a rate of {stream.rate_hz:g} samples a second; update its firmware"
+                )
         self.force_stream, self.imu_stream = force.stream, imu.stream
         try:
-            self.estimator = Estimator(tool_calibration(record), _imu_scale(imu))
+            cells = force.groups[0]
+            full_scale = cells.full_scale / cells.scale if cells.full_scale > 0 and cells.scale > 0 else math.inf
+            self.estimator = Estimator(tool_calibration(record), imu_scale(imu), force.rate_hz, full_scale)
         except CalibrationError as error:
             raise SessionError(f"{info.serial_number}: {error}; calibrate the tool again") from None
         self.tared = False
 
     def update(self, decoded: Decoded) -> Estimates | None:
         """New estimates, or ``None``."""
+        if decoded.statuses:
+            status = decoded.statuses[-1]
+            self.estimator.set_temperature(status.t_us, 0.01 * status.temperature_cdeg)
         for response in decoded.responses:
             if response.opcode == Opcode.TARE and response.status == Status.OK:
                 answer = TareResponse.unpack(response.payload)
@@ -152,6 +201,7 @@ class Pipeline:
         self._meter = LinkMeter(decoder)
         self._first_us: int | None = None
         self._values = (math.nan, math.nan, math.nan, math.nan)
+        self._newest: Estimates | None = None
         self.t_us = 0
 
     def process(self, chunk: Chunk, decoded: Decoded, clock: ClockFit | None = None) -> LiveUpdate:
@@ -166,6 +216,7 @@ class Pipeline:
 
     def _guide(self, estimates: Estimates) -> None:
         tip = self.plan.tip
+        self._newest = estimates
         self.t_us = int(estimates.t_us[-1])
         if self._first_us is None:
             self._first_us = int(estimates.t_us[0])
@@ -191,8 +242,9 @@ class Pipeline:
         cue = self._coach.advise(state, force, angle, direction, link.silent_s)
         recorded = (self.t_us - self._first_us) / 1e6 if self._first_us is not None else 0.0
         return Snapshot(
-            self.plan, state, cue, force, pressure, angle, direction, link, self._simulated, recorded, self.t_us
-        )
+            self.plan, state, cue, force, pressure, angle, direction, link, self._simulated, recorded, self.t_us,
+            Certainty(self._newest, self.plan.tip),
+        )  # fmt: skip
 
     def summary(self) -> HoldSummary:
         """How the hold was."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nexuslink.calibration.document import in_words
 from nexuslink.estimation.estimator import Estimates
 from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import LiveUpdate, Pipeline
@@ -39,6 +40,8 @@ class ReplayResult:
     truncated: bool
     simulated: bool
     lost_messages: int
+    calibration: str
+    """Which record the session used, in words."""
 
 
 def replay(path: Path, watch: Callable[[LiveUpdate], None] | None = None) -> ReplayResult:
@@ -74,6 +77,7 @@ def replay(path: Path, watch: Callable[[LiveUpdate], None] | None = None) -> Rep
         rows_identical=comparison.identical,
         summary_identical=None if reader.summary is None else reader.summary == as_recorded,
         truncated=reader.truncated, simulated=header.simulated, lost_messages=decoder.link.lost,
+        calibration=in_words(record),
     )  # fmt: skip
 
 

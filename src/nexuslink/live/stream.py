@@ -13,7 +13,7 @@ from nexuslink.protocol.decoder import Decoded
 
 
 class _Watched:
-    """Sensing fed by batches, with tare answers heard on the way."""
+    """Sensing fed by batches, with tare answers and temperatures heard on the way."""
 
     def __init__(self, nexus: Nexus) -> None:
         self._sensing = Sensing(nexus.info, nexus.calibration)
@@ -21,8 +21,8 @@ class _Watched:
         nexus.add_listener(self._hear)
 
     def _hear(self, _chunk: Chunk, decoded: Decoded) -> None:
-        if decoded.responses:
-            self._sensing.update(Decoded(responses=decoded.responses))
+        if decoded.responses or decoded.statuses:
+            self._sensing.update(Decoded(responses=decoded.responses, statuses=decoded.statuses))
 
     def update(self, decoded: Decoded) -> Estimates | None:
         """New estimates, or ``None``."""

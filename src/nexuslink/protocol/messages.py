@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 0
@@ -2474,3 +2474,68 @@ class EventMessage:
             return None
         values = _EVENT_MESSAGE.unpack_from(payload)
         return cls._take(values)
+
+
+class RecordField(NamedTuple):
+    """A field of what is kept on both sides and must be readable there too."""
+
+    name: str
+    type: str
+    """As the schema says it: ``f32[3]``, ``char[16]``, the name of a structure or of an enumeration."""
+    unit: str
+    """Empty where it has none, or only its place gives one."""
+
+
+RECORD_FIELDS: dict[str, tuple[RecordField, ...]] = {
+    "ForceCalibration": (
+        RecordField("zero_counts", "i32", "counts"),
+        RecordField("gain_n_per_count", "f64", "N/count"),
+        RecordField("quadratic_per_n", "f32", "1/N"),
+        RecordField("cubic_per_n2", "f32", "1/N2"),
+        RecordField("zero_n_per_k", "f32", "N/K"),
+        RecordField("gain_per_k", "f32", "1/K"),
+        RecordField("cross_talk", "f32", "1"),
+        RecordField("creep_share", "f32[3]", "1"),
+        RecordField("creep_s", "f32[3]", "s"),
+        RecordField("tip_mass_kg", "f32", "kg"),
+        RecordField("tip_centre_m", "f32[3]", "m"),
+        RecordField("axis", "f32[3]", ""),
+        RecordField("contact_area_mm2", "f32", "mm2"),
+        RecordField("contact_radius_mm", "f32", "mm"),
+        RecordField("overload_peak_n", "f32", "N"),
+        RecordField("overload_count", "u16", ""),
+        RecordField("u_zero_n", "f32", "N"),
+        RecordField("u_gain", "f32", "1"),
+        RecordField("u_curve_n", "f32", "N"),
+        RecordField("u_zero_n_per_k", "f32", "N/K"),
+        RecordField("u_gain_per_k", "f32", "1/K"),
+        RecordField("u_cross_talk", "f32", "1"),
+        RecordField("u_creep_share", "f32", "1"),
+        RecordField("u_tip_mass_kg", "f32", "kg"),
+        RecordField("u_area", "f32", "1"),
+    ),
+    "SensorCalibration": (
+        RecordField("matrix", "f32[9]", ""),
+        RecordField("bias", "f32[3]", "unit of quantity"),
+        RecordField("bias_per_k", "f32[3]", "unit of quantity / K"),
+        RecordField("u_matrix", "f32", ""),
+        RecordField("u_bias", "f32", "unit of quantity"),
+    ),
+    "CalibrationRecord": (
+        RecordField("record_version", "u16", ""),
+        RecordField("size", "u16", "bytes"),
+        RecordField("crc32", "u32", ""),
+        RecordField("calibration_id", "u32", ""),
+        RecordField("serial_number", "char[16]", ""),
+        RecordField("method", "CalibrationMethod", ""),
+        RecordField("reference", "char[32]", ""),
+        RecordField("made_unix_s", "i64", "s"),
+        RecordField("valid_until_unix_s", "i64", "s"),
+        RecordField("temperature_c", "f32", "degC"),
+        RecordField("gravity_m_s2", "f32", "m/s2"),
+        RecordField("force", "ForceCalibration[2]", ""),
+        RecordField("gyro", "SensorCalibration", "rad/s"),
+        RecordField("accelerometer", "SensorCalibration", "m/s2"),
+    ),
+}
+"""Records and their structures, fields in the order of the wire."""

@@ -14,6 +14,7 @@ from PySide6.QtGui import QPainter, QPainterPath, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
+from nexuslink.app.instruments.doubted import draw_aside
 from nexuslink.app.instruments.scale import DIAL_DEG, ForceScale
 from nexuslink.app.theme import Type, colour, fitted, font
 
@@ -36,6 +37,8 @@ class ForceRing(Instrument):
         self._force = math.nan
         self._degrees = DIAL_DEG[0]
         self._number = "–"
+        self._exact = ""
+        self._doubted = False
         self._guided = False
         self._back: QPixmap | None = None
 
@@ -65,6 +68,17 @@ class ForceRing(Instrument):
             self.say(f"{number} newtons, band {self._scale.low:g} to {self._scale.high:g}")
         self._force = force_n
 
+    @property
+    def exact(self) -> str:
+        """The small line under the number."""
+        return self._exact
+
+    def feed_exact(self, text: str, doubted: bool) -> None:
+        """The small line under the number: value and uncertainty, or the word that says that it is not trusted."""
+        if (text, doubted) != (self._exact, self._doubted):
+            self._exact, self._doubted = text, doubted
+            self.touch(self._exact_box())
+
     def dressed(self) -> None:
         """The scale is drawn again."""
         self._back = None
@@ -89,6 +103,8 @@ class ForceRing(Instrument):
         self._draw_needle(painter)
         if self.dirty.intersects(self._number_box()):
             self._draw_number(painter)
+        if self._exact and self.dirty.intersects(self._exact_box()):
+            draw_aside(painter, self._exact_box(), self._exact, self._doubted, self.tokens, self.px(Type.SMALL))
 
     def _rounded(self, force_n: float) -> str:
         """Whole newtons; the number shown stays until the value is clearly nearer to another."""
@@ -124,7 +140,11 @@ class ForceRing(Instrument):
 
     def _number_box(self) -> QRectF:
         unit = self.unit
-        return QRectF((CENTRE[0] - 118) * unit, (CENTRE[1] + 148) * unit, 236 * unit, 84 * unit)
+        return QRectF((CENTRE[0] - 118) * unit, (CENTRE[1] + 142) * unit, 236 * unit, 70 * unit)
+
+    def _exact_box(self) -> QRectF:
+        unit = self.unit
+        return QRectF((CENTRE[0] - 118) * unit, (CENTRE[1] + 212) * unit, 236 * unit, 24 * unit)
 
     # -- drawing --------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QRegion
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
+from nexuslink.app.instruments.doubted import draw_aside
 from nexuslink.app.theme import Type, colour, font
 
 DISC_SIZE = 284  # design pixels
@@ -63,6 +64,9 @@ class LeanDisc(Instrument):
         self._tail: list[QPointF] = []
         self._guided = False
         self._number = ""
+        self._aside = ""
+        self._doubted = False
+        self._turned_by: tuple[int, int] | None = None
         self._back: QPixmap | None = None
         self._written: dict[str, QPixmap] = {}  # whole degrees that were shown: at most 181
         self._pens: list[QPen] = []
@@ -96,6 +100,30 @@ class LeanDisc(Instrument):
             self.update()
             self.say(f"{number} from vertical" if known else "unknown")
 
+    @property
+    def aside(self) -> str:
+        """The small line under the number."""
+        return self._aside
+
+    @property
+    def turned_by(self) -> tuple[int, int] | None:
+        """Turn of the base since contact and how far it may be off, whole degrees."""
+        return self._turned_by
+
+    def feed_aside(self, text: str, doubted: bool) -> None:
+        """The small line under the number: its uncertainty, or the word that says that it is not trusted."""
+        if (text, doubted) != (self._aside, self._doubted):
+            self._aside, self._doubted = text, doubted
+            self.update()
+
+    def feed_turn(self, turn_deg: float, spread_deg: float) -> None:
+        """How far the base has turned since contact, degrees counterclockwise from above, and its 95 % interval."""
+        known = math.isfinite(turn_deg)
+        turn = (round(turn_deg), math.ceil(spread_deg) if math.isfinite(spread_deg) else 0) if known else None
+        if turn != self._turned_by:
+            self._turned_by = turn
+            self.update()
+
     def split(self, angle_deg: float, direction_deg: float) -> tuple[float, float]:
         """A lean as degrees along screen right and along screen up."""
         turn = math.radians(self._target.screen_deg(direction_deg))
@@ -126,6 +154,11 @@ class LeanDisc(Instrument):
             size = written.deviceIndependentSize()
             left, top = (self.width() - size.width()) / 2, self.height() - 46 * unit - size.height() / 2
             painter.drawPixmap(QPointF(round(left), round(top)), written)
+        if self._turned_by is not None:
+            self._draw_turn(painter, *self._turned_by)
+        if self._aside:
+            box = QRectF(0, self.height() - 33 * unit, self.width(), 22 * unit)
+            draw_aside(painter, box, self._aside, self._doubted, self.tokens, self.px(Type.SMALL))
         if self._dot is None:
             return
         self._draw_tail(painter)
@@ -228,6 +261,28 @@ class LeanDisc(Instrument):
         pale.setAlphaF(0.75 * share)
         width = max(1.0, (2 + 12 * share) * self.unit)
         return QPen(pale, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
+
+    def _draw_turn(self, painter: QPainter, turn: int, spread: int) -> None:
+        """A tick on the rim where the mark of the base has got to, and the arc in which it may be."""
+        middle, reach, unit = QPointF(self.width() / 2, self.height() / 2), self._reach(), self.unit
+        at = self._target.screen_deg(float(turn))
+        if spread:
+            r = reach - 5 * unit
+            box = QRectF(middle.x() - r, middle.y() - r, 2 * r, 2 * r)
+            painter.setPen(
+                QPen(colour(self.tokens.line), max(1.0, 6 * unit), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
+            )
+            painter.drawArc(box, round(16 * (at - spread)), round(32 * min(spread, 180)))
+        way = math.radians(at)
+        ux, uy = math.cos(way), -math.sin(way)
+        painter.setPen(
+            QPen(colour(self.tokens.mute), max(1.0, 4 * unit), Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
+        )
+        inner, outer = reach - 12 * unit, reach - 1 * unit
+        painter.drawLine(
+            QPointF(middle.x() + inner * ux, middle.y() + inner * uy),
+            QPointF(middle.x() + outer * ux, middle.y() + outer * uy),
+        )
 
     def _draw_arrow(self, painter: QPainter, dot: QPointF) -> None:
         """From the dot to the middle of the target, as far as there is room for it."""

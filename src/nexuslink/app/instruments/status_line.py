@@ -32,8 +32,11 @@ class Entry(NamedTuple):
     bad: bool = False
 
 
-def entries(link: LinkQuality, recording_s: float, recording: bool, sound: str) -> tuple[Entry, ...]:
-    """The figures of one moment, in the order in which they are shown."""
+def entries(link: LinkQuality, recording_s: float, recording: bool, sound: str, doubt: str = "") -> tuple[Entry, ...]:
+    """The figures of one moment, in the order in which they are shown. A doubt takes the place of most of them."""
+    recorded = Entry(f"recording {clock(recording_s)}" if recording else "not recording", not recording)
+    if doubt:
+        return (Entry(doubt, True), recorded)
     latency = (
         Entry("– ms")
         if math.isnan(link.latency_ms)
@@ -50,7 +53,7 @@ def entries(link: LinkQuality, recording_s: float, recording: bool, sound: str) 
         Entry(f"loss {percent(link.loss_fraction, 1)}", link.loss_fraction >= _LOSS_WARN),
         latency,
         battery,
-        Entry(f"recording {clock(recording_s)}" if recording else "not recording", not recording),
+        recorded,
         Entry(sound),
     )
 
@@ -80,6 +83,12 @@ class StatusLine(Instrument):
         texts = [f"▲ {entry.text}" if entry.bad else entry.text for entry in self._entries]
         letters = font(self.px(Type.SMALL))
         needed = sum(QFontMetricsF(letters).horizontalAdvance(text) + gap for text in texts)
+        if self._entries and self._entries[0].bad and needed > self.width():  # a reason is read, not made small
+            painter.setFont(letters)
+            painter.setPen(colour(self.tokens.warn))
+            both = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(QRectF(self.rect()), both, texts[0])
+            return
         if needed > self.width():
             shrink = self.width() / needed
             letters, gap = font(int(self.px(Type.SMALL) * shrink)), gap * shrink

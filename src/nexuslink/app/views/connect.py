@@ -33,10 +33,11 @@ ONLY_SIMULATED = "No tool found. Switch it on, plug it in, search again. The sim
 
 
 class ConnectView(View):
-    """Lists tools; ``picked`` carries the URL of the one to connect to."""
+    """Lists tools; ``picked`` carries the URL of the one to connect to, ``calibrate`` that of one to be calibrated."""
 
     title = "Which tool?"
     picked = Signal(str)
+    calibrate = Signal(str)
     search = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -47,6 +48,7 @@ class ConnectView(View):
         self._picture = self.add(ToolPicture(self))
         self._hint = self.add(Text("? shows the keys", Type.SMALL, ink="mute", parent=self))
         self._again = self.add(Button("Search again", Weight.QUIET, parent=self))
+        self._calibrate = self.add(Button("Calibrate", Weight.QUIET, key="C", parent=self))
         self._connect = self.add(Button("Connect", Weight.MAIN, key="Enter", parent=self))
         self._scroll = QScrollArea(self)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -60,13 +62,15 @@ class ConnectView(View):
         self._broken = False
         self._again.clicked.connect(self.search)
         self._connect.clicked.connect(self._pick)
+        self._calibrate.clicked.connect(self._pick_to_calibrate)
+        self._calibrate.setEnabled(False)
         self._group.idToggled.connect(self._changed)
         self._connect.setEnabled(False)
 
     @property
     def keys(self) -> dict[str, Callable[[], None]]:
-        """Return connects from anywhere on the page."""
-        return {"Return": self._connect.click, "Enter": self._connect.click}
+        """Return connects from anywhere on the page, C connects to calibrate."""
+        return {"Return": self._connect.click, "Enter": self._connect.click, "C": self._calibrate.click}
 
     # -- states ---------------------------------------------------------------------------------------------------
 
@@ -100,6 +104,7 @@ class ConnectView(View):
             self._note.set_text("" if real else ONLY_SIMULATED, ink="mute")
         self._again.setEnabled(True)
         self._connect.setEnabled(bool(urls))
+        self._calibrate.setEnabled(bool(urls))
         self._connect.set_word("Connect")
         self.relayout()
 
@@ -110,6 +115,7 @@ class ConnectView(View):
         self._note.set_text("")
         self._connect.set_word("Connecting")
         self._connect.setEnabled(False)
+        self._calibrate.setEnabled(False)
         self._again.setEnabled(False)
 
     def show_failed(self, message: str) -> None:
@@ -119,6 +125,7 @@ class ConnectView(View):
         self._note.set_text(f"▲ {message}", ink="warn")
         self._connect.set_word("Connect")
         self._connect.setEnabled(bool(self._tools))
+        self._calibrate.setEnabled(bool(self._tools))
         self._again.setEnabled(True)
 
     @property
@@ -151,6 +158,11 @@ class ConnectView(View):
         if url is not None:
             self.picked.emit(url)
 
+    def _pick_to_calibrate(self) -> None:
+        url = self._chosen_url()
+        if url is not None:
+            self.calibrate.emit(url)
+
     def redress(self) -> None:
         """The list's own ground, too."""
         super().redress()
@@ -179,4 +191,5 @@ class ConnectView(View):
         self.place(self._picture, middle - picture_width / 2 + 12, (height - picture_height) / 2 - 24, *PICTURE_SIZE)
         self.place(self._connect, width - MARGIN - 300, foot, 300, 72)
         self.place(self._again, MARGIN, foot, 220, 72)
+        self.place(self._calibrate, width - MARGIN - 300 - 256, foot, 240, 72)
         self.place(self._hint, MARGIN + 244, foot, 200, 72)

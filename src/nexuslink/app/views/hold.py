@@ -22,6 +22,7 @@ from nexuslink.app.instruments.base import Painted
 from nexuslink.app.instruments.button import Button, Weight
 from nexuslink.app.instruments.countdown import SIZE as COUNTDOWN_SIZE
 from nexuslink.app.instruments.countdown import Countdown
+from nexuslink.app.instruments.doubted import NOT_SURE
 from nexuslink.app.instruments.force_ring import CENTRE, ForceRing
 from nexuslink.app.instruments.force_ring import SIZE as RING_SIZE
 from nexuslink.app.instruments.lean_disc import DISC_SIZE, TAIL_POINTS, LeanDisc, LeanTarget
@@ -35,13 +36,14 @@ from nexuslink.app.ring import Ring
 from nexuslink.app.settle import Settle
 from nexuslink.app.theme import DONE, MARGIN, STOPPED, Tokens, Type, faded, font
 from nexuslink.app.views.base import View
-from nexuslink.app.words import mark_on_right
+from nexuslink.app.words import COVERAGE, amount, mark_on_right, spread
 from nexuslink.release import limits
 from nexuslink.release.coach import Tone
 from nexuslink.release.hold import Phase
 from nexuslink.release.zones import AngleZone, ForceZone
 
 if TYPE_CHECKING:
+    from nexuslink.estimation.doubt import Doubt
     from nexuslink.live.pipeline import Snapshot
     from nexuslink.release.plans import Plan
 
@@ -49,11 +51,16 @@ FORCE, ANGLE, DIRECTION = range(3)  # columns of the ring
 
 _MOST_N = 9_999.0
 WATCH_MS = 1500  # nothing at all from the loop for this long: the loop itself hangs
+_DOUBT_US = 1_000_000  # a doubt stays for this long after it is gone, so that it can be read and does not blink
 _STATUS_US = 500_000  # the small figures change no more often, to be readable
 _TAIL_US = np.arange(TAIL_POINTS, 0, -1) * 125_000  # the tail's points, before now
 _LOADED = (Phase.CONTACT, Phase.RAMP, Phase.IN_BAND, Phase.OUT_OF_BAND)
 _ASTRAY = (ForceZone.LOW, ForceZone.HIGH, ForceZone.WARN, ForceZone.STOP)
 _TILTED = (AngleZone.LOW, AngleZone.HIGH, AngleZone.DIRECTION)
+
+_BOTH = ("force", "angle")
+_ABOUT = {"IMU": ("angle",), "FORCE": ("force",), "TEMPERATURE": ("force",), "NOT": ("force",)}
+"""First word of a doubt's name -> what it is about; the others are about both."""
 
 SILENT = ("No data. Hold still.", "Nothing arrives from the tool.")
 STOPPING = ("Stopping. Roll off.", "The tool is being told.")
@@ -77,6 +84,8 @@ class HoldView(View):
         self._sound = "sound off"
         self._recording = False
         self._status_at = -1
+        self._doubt: Doubt | None = None
+        self._doubt_until = 0
         self._still = still
         self._force, self._x, self._y = (Settle(still) for _ in range(3))
         self._site = self.add(Text("", Type.MID, bold=True, parent=self))
@@ -139,6 +148,10 @@ class HoldView(View):
         self._stale = self._stopping = self._result_ready = False
         self._recording = recording
         self._status_at = -1
+        self._doubt = None
+        self.ring.feed_exact("", False)
+        self.disc.feed_aside("", False)
+        self.disc.feed_turn(math.nan, math.nan)
         self._force, self._x, self._y = (Settle(self._still) for _ in range(3))
         scale = scale_of(plan)
         self.ring.set_scale(scale)
@@ -204,9 +217,35 @@ class HoldView(View):
         self.countdown.feed(hold.held_s, hold.hold_s, hold.phase is Phase.IN_BAND)
         self.sweep.feed(ring)
         now = snapshot.t_us + int(snapshot.link.silent_s * 1e6)
+        self._weigh(snapshot, now)
         if self._status_at < 0 or now - self._status_at >= _STATUS_US or self.ended:
             self._status_at = now
-            self.status.feed(entries(snapshot.link, snapshot.recording_s, self._recording, self._sound))
+            doubt = "" if self._doubt is None else f"Not sure: {self._doubt.value}."
+            self.status.feed(entries(snapshot.link, snapshot.recording_s, self._recording, self._sound, doubt))
+            self._say_how_sure(snapshot)
+
+    def _weigh(self, snapshot: Snapshot, now_us: int) -> None:
+        """Take up a doubt at once, let go of it late."""
+        doubt = snapshot.certainty.doubt
+        if doubt is not None:
+            if doubt is not self._doubt:
+                self._status_at = -1
+            self._doubt, self._doubt_until = doubt, now_us + _DOUBT_US
+        elif self._doubt is not None and now_us >= self._doubt_until:
+            self._doubt = None
+            self._status_at = -1
+
+    def _say_how_sure(self, snapshot: Snapshot) -> None:
+        """The small lines under both numbers, and the turn of the base."""
+        about = _ABOUT.get(self._doubt.name.partition("_")[0], _BOTH) if self._doubt is not None else ()
+        sure = snapshot.certainty
+        known = sure.u_force_n > 0 and math.isfinite(snapshot.force_n)
+        exact = amount(snapshot.force_n, sure.u_force_n, "N", 1) if known else ""
+        self.ring.feed_exact(*((NOT_SURE, True) if "force" in about else (exact, False)))
+        tilted = math.isfinite(snapshot.tip_angle_deg)
+        spread_deg = spread(sure.u_tip_angle_deg, "°", 1) if tilted else ""
+        self.disc.feed_aside(*((NOT_SURE, True) if "angle" in about else (spread_deg, False)))
+        self.disc.feed_turn(sure.turn_deg, COVERAGE * sure.u_turn_deg)
 
     def _move(self, snapshot: Snapshot, ring: Ring, step_s: float) -> None:
         """Needle and dot."""

@@ -13,13 +13,15 @@ KEYS = (
     ("Space", "Stop the hold"),
     ("Esc", "Stop, or go back"),
     ("Enter", "The main button"),
+    ("C", "Calibrate the chosen tool"),
+    ("Backspace", "Calibrating: undo the last reading"),
     ("M", "Sound on or off"),
     ("R", "Turn the hold upside down"),
     ("F", "Full screen"),
     ("?", "This sheet"),
 )
 _ROW = 46
-_SIZE = (560, 96 + _ROW * len(KEYS) + 24)  # design pixels
+_SIZE = (680, 96 + _ROW * len(KEYS) + 24)  # design pixels
 
 
 class KeysSheet(QDialog):
@@ -49,5 +51,5 @@ class KeysSheet(QDialog):
         self._head.setGeometry(round(40 * unit), round(16 * unit), round(400 * unit), round(72 * unit))
         for at, (key, what) in enumerate(self._rows):
             top = round((96 + at * _ROW) * unit)
-            key.setGeometry(round(40 * unit), top, round(120 * unit), round(_ROW * unit))
-            what.setGeometry(round(170 * unit), top, round(360 * unit), round(_ROW * unit))
+            key.setGeometry(round(40 * unit), top, round(150 * unit), round(_ROW * unit))
+            what.setGeometry(round(200 * unit), top, round(440 * unit), round(_ROW * unit))

@@ -1,0 +1,170 @@
+"""What may be wrong with an inertial unit, from a few numbers now and then: rate, stuck channels, disagreement.
+
+Each check is told one step (`STEP_S` of samples) at a time, in plain floats, and answers whether it is in doubt. None
+of them ever decides about an estimate, and none knows a clock: the times are the tool's own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+STEP_S: Final = 0.1
+"""How often it is asked whether the sensors agree; stuck channels and the uncertainty have every other step."""
+
+RATE_OFF: Final = 0.02
+_RATE_WINDOW_S: Final = 1.0
+
+
+class RateCheck:
+    """Do the samples' times fit the rate that the tool names?"""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        self._samples = self._us = 0
+        self._apart_samples = self._apart_us = 0
+        self.doubted = False
+
+    def add(self, samples: int, microseconds: int, apart: bool = False) -> None:
+        """So many samples took so long by their times. ``apart``: as if others were missing between them."""
+        if apart:
+            self._apart_samples += samples
+            self._apart_us += microseconds
+        else:
+            self._samples += samples
+            self._us += microseconds
+        count, took_us = self._samples, self._us
+        if self._apart_samples > count:  # the rule, not the exception: it is the rate that is wrong
+            count, took_us = count + self._apart_samples, took_us + self._apart_us
+        named_s, said_s = count / self._rate_hz, took_us * 1e-6
+        if (named_s if named_s > said_s else said_s) >= _RATE_WINDOW_S and count > 2:
+            self.doubted = not abs(said_s - named_s) <= RATE_OFF * named_s
+            self._samples = self._us = self._apart_samples = self._apart_us = 0
+
+
+STUCK_S: Final = 2.0
+_MOVES_COUNTS: Final = 16
+"""Another channel of the same sensor spans this much: not a quiet sensor with coarse counts [assumption]."""
+
+
+class StuckCheck:
+    """Does one channel read the same all the time, while another of its sensor moves?"""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._low: list[int] = []
+        self._high: list[int] = []
+        self._stuck: tuple[int, ...] = ()
+
+    @property
+    def doubted(self) -> bool:
+        """A channel stands still."""
+        return bool(self._stuck)
+
+    def step(self, row: list[int]) -> None:
+        """``row``: the six counts of this step's last sample."""
+        if not self._steps:
+            self._low, self._high = list(row), list(row)
+        else:
+            for channel, count in enumerate(row):
+                if count < self._low[channel]:
+                    self._low[channel] = count
+                elif count > self._high[channel]:
+                    self._high[channel] = count
+        self._steps += 1
+        if self._steps * 2.0 * STEP_S > STUCK_S:
+            spans = [high - low for low, high in zip(self._low, self._high, strict=True)]
+            self._stuck = tuple(
+                channel
+                for channel, span in enumerate(spans)
+                if span == 0 and max(spans[channel // 3 * 3 : channel // 3 * 3 + 3]) >= _MOVES_COUNTS
+            )
+            self._steps = 0
+
+
+_AGREE_LOW_PASS_S: Final = 1.0
+"""Movement's own acceleration mostly goes to and fro faster than this."""
+_AGREE_MEMORY_S: Final = 20.0
+_AGREE_LEAST_RAD_S: Final = math.radians(2.0)
+"""Nothing is said before the gyroscope has turned the (low-passed) direction at this rate, RMS over the memory..."""
+_AGREE_SEEN_RAD_S: Final = math.radians(4.0)
+"""...or the accelerometer at this one..."""
+_AGREE_DEAD: Final = 0.03
+"""...and the gyroscope at less than this share of it: no hand moves a tool so far without turning it [assumption]."""
+_AGREE_LENGTH: Final = 0.1
+"""The mean of what the accelerometer feels may be off from gravity by this share, and by its standard deviation
+[assumption]."""
+_AGREE_FASTEST: Final = math.radians(100.0)
+_AGREE_SLOPE: Final = 0.25
+"""The accelerometer's share of what the gyroscope says may be off from 1 by this [assumption]..."""
+_AGREE_DEVIATIONS: Final = 4.0
+"""...and by so many of its standard deviations."""
+_AGREE_STEPS: Final = 10
+"""So many steps in a row."""
+
+
+class AgreementCheck:
+    """Does gravity, seen by the accelerometer, turn as the gyroscope says?
+
+    Both say how the direction has changed since the last step, and both go through the same low pass; the slope of
+    what is seen on what is said is 1. Swapped axes, a wrong sign and a wrong scale move it; movement's own
+    acceleration only spreads it.
+    """
+
+    def __init__(self) -> None:
+        self._rate = (math.inf, math.inf, math.inf)  # nothing was before the first step
+        self._felt = (0.0, 0.0, 0.0)
+        self._low = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        self._count = self._said = self._both = self._seen = 0.0
+        self._off = self._off_2 = 0.0
+        self._row = 0
+        self.doubted = False
+
+    def step(self, rate: tuple[float, float, float], felt: tuple[float, float, float]) -> None:
+        """``rate``: rad/s; ``felt``: accelerometer over gravity; of this step's last sample."""
+        before_rate, before_felt = self._rate, self._felt
+        self._rate, self._felt = rate, felt
+        ax, ay, az = before_rate
+        bx, by, bz = rate
+        most = _AGREE_FASTEST
+        if not (-most < bx < most and -most < by < most and -most < bz < most):
+            return  # two samples a step do not tell how far it really turned
+        if not (-most < ax < most and -most < ay < most and -most < az < most):
+            return
+        wx, wy, wz = 0.5 * (ax + bx), 0.5 * (ay + by), 0.5 * (az + bz)
+        ax, ay, az = before_felt
+        bx, by, bz = felt
+        x, y, z = 0.5 * (ax + bx), 0.5 * (ay + by), 0.5 * (az + bz)
+        share, per_s = STEP_S / _AGREE_LOW_PASS_S, 1.0 / STEP_S
+        px, py, pz, qx, qy, qz = self._low
+        px += share * (y * wz - z * wy - px)  # up as the tool sees it turns by felt x rate
+        py += share * (z * wx - x * wz - py)
+        pz += share * (x * wy - y * wx - pz)
+        qx += share * (per_s * (bx - ax) - qx)
+        qy += share * (per_s * (by - ay) - qy)
+        qz += share * (per_s * (bz - az) - qz)
+        self._low = px, py, pz, qx, qy, qz
+        keep = 1.0 - STEP_S / _AGREE_MEMORY_S
+        self._count = self._count * keep + 1.0
+        off = math.sqrt(x * x + y * y + z * z) - 1.0
+        self._off += (1.0 - keep) * (off - self._off)
+        self._off_2 += (1.0 - keep) * (off * off - self._off_2)
+        self._said = self._said * keep + px * px + py * py + pz * pz
+        self._both = self._both * keep + px * qx + py * qy + pz * qz
+        self._seen = self._seen * keep + qx * qx + qy * qy + qz * qz
+        self._row = self._row + 1 if self._disagree() else 0
+        self.doubted = self._row >= _AGREE_STEPS
+
+    def _disagree(self) -> bool:
+        steps = _AGREE_MEMORY_S / STEP_S
+        if abs(self._off) > _AGREE_LENGTH + math.sqrt(max(self._off_2 - self._off**2, 0.0)):
+            return True
+        if self._seen > max(steps * _AGREE_SEEN_RAD_S**2, _AGREE_DEAD**-2 * self._said):
+            return True
+        if self._said < steps * _AGREE_LEAST_RAD_S**2:
+            return False
+        slope = self._both / self._said
+        rest = max(self._seen - slope * self._both, 0.0)
+        independent = self._count * STEP_S / _AGREE_LOW_PASS_S
+        deviation = math.sqrt(rest / self._said / independent)
+        return abs(slope - 1.0) > _AGREE_SLOPE + _AGREE_DEVIATIONS * deviation
