@@ -178,8 +178,8 @@ def test_update_frames_that_never_end() -> None:
         for _ in range(100):
             await update.write_value(bytes((2, 0, 7, 0xFF, 0, 0, 0, 0)) + bytes(200))
         await asyncio.sleep(1.0)
-        assert tool.counts.malformed >= 2
-        assert len(tool._smp) <= 2048 + 300
+        assert tool.updates.malformed >= 2
+        assert len(tool.updates._waiting) <= 2048 + 300
         host.gone()
         await still_works(air, tool)
 

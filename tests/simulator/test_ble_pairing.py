@@ -370,5 +370,3 @@ def test_another_hosts_bond_is_of_no_use() -> None:
         thief.gone()
 
     scene(play)
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 from air_bench import Central, is_gapless, run, until
@@ -10,6 +11,7 @@ from bumble import att
 from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air, air
 from nexus_simulator.options import Options
+
 
 async def streaming(air: Air, number: int = 1, rate_hz: float | None = None) -> tuple[NexusPeripheral, Central]:
     tool = NexusPeripheral(Options(seed=number), air)
@@ -36,7 +38,7 @@ def test_packets_come_in_connection_events_and_take_their_time(interval_ms: floa
         handle = host.controller.on_air_data
         host.controller.on_air_data = lambda *a: (arrivals.append(loop.time()), handle(*a))[1]  # type: ignore[method-assign,func-returns-value]
         await asyncio.sleep(3.0)
-        gaps = sorted(b - a for a, b in zip(arrivals, arrivals[1:], strict=False))
+        gaps = sorted(b - a for a, b in itertools.pairwise(arrivals))
         assert len(arrivals) > 100
         assert gaps[0] > 0.5e-3  # nothing at the same moment
         assert gaps[-1] < interval_ms * 1e-3 + 0.02

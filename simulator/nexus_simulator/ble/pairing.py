@@ -140,6 +140,8 @@ class Guard:
 
 def _check(path: Path) -> None:
     try:
+        if not path.parent.is_dir():
+            raise ValueError("there is no such folder")
         if path.exists() and not isinstance(json.loads(path.read_text("utf-8")), dict):
             raise ValueError("not a table of keys")
     except (OSError, ValueError) as error:
