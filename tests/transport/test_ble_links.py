@@ -22,6 +22,7 @@ from nexuslink.protocol import messages as wire
 from nexuslink.transport import ble as product
 from nexuslink.transport.base import TICK_S
 from nexuslink.transport.ble import BleTransport
+from nexuslink.transport.ble_lifeline import Lifeline
 from nexuslink.transport.errors import (
     LinkLostError,
     NotANexusError,
@@ -291,19 +292,38 @@ def test_a_tool_that_never_answers_a_subscription() -> None:
 
     async def scenario() -> None:
         where = new_air()
-        tool = await tool_on(where)
-        radio = tool._radio
-        assert radio is not None
-        answer = radio.server.send_response
-
-        def mute(connection: Any, pdu: Any) -> None:
-            if not isinstance(pdu, att.ATT_Write_Response):
-                answer(connection, pdu)
-
-        radio.server.send_response = mute  # type: ignore[method-assign]
+        tool = await mute_tool(where)
         said = await refused(link_to(where, pairing="0.5"), PairingError)
         assert said.startswith("the tool did not let this computer in within 0.5 s; press the tool's button")
         await until(lambda: tool.connection is None)
+
+    run(scenario())
+
+
+async def mute_tool(where: Air) -> RawTool:
+    tool = await tool_on(where)
+    radio = tool._radio
+    assert radio is not None
+    answer = radio.server.send_response
+
+    def mute(connection: Any, pdu: Any) -> None:
+        if not isinstance(pdu, att.ATT_Write_Response):
+            answer(connection, pdu)
+
+    radio.server.send_response = mute  # type: ignore[method-assign]
+    return tool
+
+
+def test_without_its_lifeline_that_would_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: it is the bound that ends it, and not bleak or the radio."""
+    monkeypatch.setattr(Lifeline, "hold", lambda _, call, __: call)
+
+    async def scenario() -> None:
+        where = new_air()
+        await mute_tool(where)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3.0):
+                await link_to(where, pairing="0.5").open(Log())
 
     run(scenario())
 
