@@ -216,5 +216,3 @@ class Central:
 def is_gapless(central: Central) -> bool:
     """Every message that the tool numbered has come, in order."""
     return central.sequence == [n & 0xFFFF for n in range(len(central.sequence))]
-
-

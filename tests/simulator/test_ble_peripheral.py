@@ -15,6 +15,7 @@ from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air
 from nexus_simulator.options import Options, parse_options
 
+from nexuslink.protocol.envelope import take_stream
 from nexuslink.protocol.messages import (
     BATTERY_LEVEL_UUID,
     FIRMWARE_REVISION_UUID,
@@ -24,6 +25,8 @@ from nexuslink.protocol.messages import (
     RESET_MAGIC,
     SERIAL_NUMBER_UUID,
     SMP_CHARACTERISTIC_UUID,
+    EventKind,
+    EventMessage,
     HelloRequest,
     HelloResponse,
     Opcode,
@@ -95,7 +98,7 @@ def test_it_advertises_name_service_and_serial_number() -> None:
         await host.device.start_scanning()
         await until(lambda: len(seen) > 3)
         await host.device.stop_scanning()
-        parts = {kind: value for kind, value in seen[-1].data.ad_structures}
+        parts = dict(seen[-1].data.ad_structures)
         assert parts[0x09] == b"Nexus 07"
         service = UUID("4e580001-5d2b-4c3a-9b1e-6b8f2a7c90d4").to_bytes()
         assert parts[0x07] == service
@@ -203,6 +206,47 @@ def test_nothing_comes_before_start() -> None:
         await tool.close()
 
     run(scenario())
+
+
+def test_who_listens_is_told_of_the_button_and_of_the_battery() -> None:
+    async def scenario() -> None:
+        air = Air()
+        tool = await tool_on(air, script="dying-battery")
+        host = await Central(air).meet(tool)
+        charge: list[int] = []
+        await host.find(BATTERY_LEVEL_UUID).subscribe(lambda value: charge.append(value[0]))
+        await host.start()
+        tool.press_button()
+        await asyncio.sleep(15.0)
+        events = [e for e in map(take_stream, host.stream) if isinstance(e, EventMessage)]
+        assert [(e.kind, e.value) for e in events] == [(EventKind.BUTTON, 3000)]
+        assert charge == sorted(charge, reverse=True)
+        assert len(set(charge)) == len(charge) > 1
+        host.gone()
+        await tool.close()
+
+    run(scenario(), limit_s=100.0)
+
+
+@pytest.mark.parametrize(("script", "comes_back"), [("dying-battery", False), ("lost-link", True)])
+def test_a_tool_that_ends_the_link_by_itself(script: str, comes_back: bool) -> None:
+    async def scenario() -> None:
+        air = Air()
+        tool = await tool_on(air, script=script)
+        host = await Central(air).meet(tool)
+        await host.start()
+        await until(lambda: host.lost, 100.0)
+        assert host.lost == [0x13]  # it has said so
+        seen: list[object] = []
+        host.device.on(host.device.EVENT_ADVERTISEMENT, seen.append)
+        await host.device.start_scanning()
+        await asyncio.sleep(2.0)
+        await host.device.stop_scanning()
+        assert bool(seen) is comes_back
+        host.gone()
+        await tool.close()
+
+    run(scenario(), limit_s=200.0)
 
 
 def test_a_host_that_went_away_leaves_a_tool_that_can_be_found() -> None:

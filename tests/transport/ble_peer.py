@@ -9,6 +9,7 @@ import asyncio
 import itertools
 from typing import Any
 
+from bumble import att
 from bumble.device import Connection
 from nexus_simulator.ble.pairing import Method, Security
 from nexus_simulator.ble.peripheral import NexusPeripheral
@@ -35,11 +36,17 @@ class RawTool(NexusPeripheral):
     def __init__(self, where: Air, options: Options | None = None, security: Security = OPEN) -> None:
         super().__init__(options, where, security)
         self.inbox = bytearray()
-        self._taken = asyncio.Event()
+        self._taken, self._came = asyncio.Event(), asyncio.Event()
 
-    def _written(self, connection: Connection, message: bytes) -> Any:
+    def _fill(self, radio: Any) -> None:
+        super()._fill(radio)
+        value = radio.control.value
+        radio.control.value = att.AttributeValueV2(value.read, self._slowly)
+
+    def _slowly(self, connection: Connection, message: bytes) -> Any:
+        """Takes a write; one for which there is no room is answered when there is."""
         if len(self.inbox) + len(message) <= INBOX_MAX:
-            self.inbox += message
+            self._put(message)
             return None
         return self._when_there_is_room(connection, bytes(message))
 
@@ -47,7 +54,11 @@ class RawTool(NexusPeripheral):
         while len(self.inbox) + len(message) > INBOX_MAX and connection is self.connection:
             self._taken.clear()
             await self._taken.wait()
+        self._put(message)
+
+    def _put(self, message: bytes) -> None:
         self.inbox += message
+        self._came.set()
 
     def _disconnected(self) -> None:
         super()._disconnected()
@@ -63,7 +74,8 @@ class RawTool(NexusPeripheral):
 
     async def take(self, n: int) -> bytes:
         while len(self.inbox) < n:
-            await asyncio.sleep(0.002)
+            self._came.clear()
+            await self._came.wait()
         data = bytes(self.inbox[:n])
         del self.inbox[:n]
         self._taken.set()

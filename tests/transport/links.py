@@ -10,10 +10,10 @@ import errno
 import os
 import socket
 import tty
-from importlib.util import find_spec
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from nexus_simulator.transport import open_sim
@@ -69,12 +69,12 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(STEP_S)
 
 
-def run(scenario: Coroutine[Any, Any, T]) -> T:
+def run(scenario: Coroutine[Any, Any, T], hang_s: float = HANG_S) -> T:
     """One scenario on a loop of its own. Afterwards no task and no timer may be left on it."""
 
     async def guarded() -> T:
         try:
-            async with asyncio.timeout(HANG_S):
+            async with asyncio.timeout(hang_s):
                 result = await scenario
         finally:
             while AT_END:

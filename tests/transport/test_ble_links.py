@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from links import AT_END, Log, run, until
@@ -22,6 +22,7 @@ from nexuslink.protocol import messages as wire
 from nexuslink.transport import ble as product
 from nexuslink.transport.base import TICK_S
 from nexuslink.transport.ble import BleTransport
+from nexuslink.transport.ble_lifeline import Lifeline
 from nexuslink.transport.errors import (
     LinkLostError,
     NotANexusError,
@@ -137,7 +138,9 @@ def test_a_tool_that_advertises_and_does_not_answer(monkeypatch: pytest.MonkeyPa
             await connect(*args)
 
         transport._connect = too_late  # type: ignore[method-assign]
-        assert (await refused(transport, OutOfReachError)).startswith("no connection within 0.5 s; is the tool on, near")
+        assert (await refused(transport, OutOfReachError)).startswith(
+            "no connection within 0.5 s; is the tool on, near"
+        )
         tool.return_()
         monkeypatch.undo()
         await works(link_to(where), tool)
@@ -202,8 +205,8 @@ def test_the_radio_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 class Misshapen(RawTool):
     """A table that is not the one of gatt.toml; ``uuids``: UUID -> the one that stands there instead."""
 
-    uuids: dict[str, str] = {}
-    flags: dict[str, str] = {}
+    uuids: ClassVar[dict[str, str]] = {}
+    flags: ClassVar[dict[str, str]] = {}
 
     def _fill(self, radio: Any) -> None:
         server = radio.server
@@ -289,19 +292,38 @@ def test_a_tool_that_never_answers_a_subscription() -> None:
 
     async def scenario() -> None:
         where = new_air()
-        tool = await tool_on(where)
-        radio = tool._radio
-        assert radio is not None
-        answer = radio.server.send_response
-
-        def mute(connection: Any, pdu: Any) -> None:
-            if not isinstance(pdu, att.ATT_Write_Response):
-                answer(connection, pdu)
-
-        radio.server.send_response = mute  # type: ignore[method-assign]
+        tool = await mute_tool(where)
         said = await refused(link_to(where, pairing="0.5"), PairingError)
         assert said.startswith("the tool did not let this computer in within 0.5 s; press the tool's button")
         await until(lambda: tool.connection is None)
+
+    run(scenario())
+
+
+async def mute_tool(where: Air) -> RawTool:
+    tool = await tool_on(where)
+    radio = tool._radio
+    assert radio is not None
+    answer = radio.server.send_response
+
+    def mute(connection: Any, pdu: Any) -> None:
+        if not isinstance(pdu, att.ATT_Write_Response):
+            answer(connection, pdu)
+
+    radio.server.send_response = mute  # type: ignore[method-assign]
+    return tool
+
+
+def test_without_its_lifeline_that_would_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: it is the bound that ends it, and not bleak or the radio."""
+    monkeypatch.setattr(Lifeline, "hold", lambda _, call, __: call)
+
+    async def scenario() -> None:
+        where = new_air()
+        await mute_tool(where)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3.0):
+                await link_to(where, pairing="0.5").open(Log())
 
     run(scenario())
 

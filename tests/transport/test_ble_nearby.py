@@ -1,4 +1,4 @@
-"""The list of tools nearby: still while it updates, honest about what it cannot know, bounded whatever is on the air."""
+"""The list of tools nearby: still while it updates, honest about what it cannot know, and bounded."""
 
 from __future__ import annotations
 

@@ -57,9 +57,9 @@ def test_cut_before_and_during() -> None:
         lifeline.cut("gone")
         lifeline.cut("gone again")
         for task in waiting:
-            with pytest.raises(LinkLostError, match="^gone$"):
+            with pytest.raises(LinkLostError, match=r"^gone$"):
                 await task
-        with pytest.raises(LinkLostError, match="^gone$"):
+        with pytest.raises(LinkLostError, match=r"^gone$"):
             await lifeline.hold(never(), 9.0)
 
     run(scenario())

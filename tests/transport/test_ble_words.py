@@ -143,12 +143,12 @@ def test_callers_that_know_the_old_kinds_are_served() -> None:
 
 
 def test_a_signature_never_fails() -> None:
-    class Odd(Exception):
+    class OddError(Exception):
         code, reason = "x", 5
 
         def __str__(self) -> str:
             raise RuntimeError
 
-    for error, step in itertools.product((Odd(), Odd(1, None), BleakDBusError("x", [])), Step):
+    for error, step in itertools.product((OddError(), OddError(1, None), BleakDBusError("x", [])), Step):
         assert signature(error)
         assert len(str(ble_error(URL, step, error)).splitlines()) == 1

@@ -219,7 +219,8 @@ class Adapter:
         with contextlib.suppress(Exception, asyncio.CancelledError):
             async with asyncio.timeout(END_S):
                 if not attempt.done():
-                    await device.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command())
+                    with contextlib.suppress(hci.HCI_Error):  # too late: it has come true already
+                        await device.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command())
                 await (await attempt).disconnect()
         attempt.cancel()
 

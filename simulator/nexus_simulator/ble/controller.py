@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,11 @@ _NOT_HERE = (
     | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
     | hci.LeFeatureMask.LE_CODED_PHY
 )
+_ELSEWHERE = re.compile(
+    "HCI_(CREATE_CONNECTION|ACCEPT_CONN|REJECT_CONN|REMOTE_NAME|INQUIRY|SWITCH_ROLE|AUTHENTICATION|ENHANCED_"
+    "|.*(PERIODIC|_BIG_|_BIG$|CIG|CIS|ISO_|LE_CS_|LE_SET_EXTENDED|LE_EXTENDED|ADVERTISING_SET|SYNCHRONOUS|SNIFF|_RATE_))"
+)
+"""Commands for classic Bluetooth and for what is left out here; Bumble keeps timers and futures for them."""
 _numbers = itertools.count(1)
 
 
@@ -176,13 +182,19 @@ class AirController(bumble_controller.Controller):
 
     def on_hci_command_packet(self, command: hci.HCI_Command) -> None:
         """While it is off every command fails."""
-        if self.powered:
+        if _ELSEWHERE.match(command.name):
+            self._refuse(command, hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR)
+        elif self.powered:
             super().on_hci_command_packet(command)
-        elif isinstance(command, hci.HCI_SyncCommand):
-            failed = hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.HARDWARE_FAILURE_ERROR)
+        else:
+            self._refuse(command, hci.HCI_ErrorCode.HARDWARE_FAILURE_ERROR)
+
+    def _refuse(self, command: hci.HCI_Command, status: hci.HCI_ErrorCode) -> None:
+        if isinstance(command, hci.HCI_SyncCommand):
+            failed = hci.HCI_StatusReturnParameters(status)
             self.send_hci_packet(hci.HCI_Command_Complete_Event(1, command.op_code, failed))
         else:
-            self._send_hci_command_status(hci.HCI_ErrorCode.HARDWARE_FAILURE_ERROR, command.op_code)
+            self._send_hci_command_status(status, command.op_code)
 
     def on_hci_command(self, command: hci.HCI_Command) -> hci.HCI_StatusReturnParameters | None:  # type: ignore[override]
         """A command that it does not know: bumble leaves all but "sync" ones without any answer, and the host waits."""

@@ -11,6 +11,7 @@ import asyncio
 import enum
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ WINDOW_S = 60.0
 """How long the button keeps the bonding window open [assumption]."""
 TRIES = 3
 """Failed pairings after which the window closes [assumption]."""
+PASSKEY_ROUNDS = 20
+"""One for each bit of the six digits."""
 KEY_BYTES = 16
 """Shorter keys are refused: a peer may ask for 7 bytes otherwise."""
 
@@ -137,6 +140,8 @@ class Guard:
 
 def _check(path: Path) -> None:
     try:
+        if not path.parent.is_dir():
+            raise ValueError("there is no such folder")
         if path.exists() and not isinstance(json.loads(path.read_text("utf-8")), dict):
             raise ValueError("not a table of keys")
     except (OSError, ValueError) as error:
@@ -175,12 +180,35 @@ class StrictSession(smp.Session):
     verified = False
     """The other side has proved that it knows the same key, and the person has agreed."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._heard: Counter[type[smp.SMP_Command]] = Counter()
+
     @property
     def guard(self) -> Guard:
         """Of the tool."""
         device = self.manager.device
         assert isinstance(device, ToolDevice)
         return device.guard
+
+    def on_smp_command(self, command: smp.SMP_Command) -> None:
+        """Bumble takes every command at any time, and any number of times: a second random value, sent once the first
+        answer is known, lets the sender choose the digits; and two such sides answer each other for ever."""
+        kind = type(command)
+        if kind is smp.SMP_Pairing_Failed_Command:
+            if self._heard:
+                super().on_smp_command(command)
+            return
+        self._heard[kind] += 1
+        begun = self._heard[smp.SMP_Pairing_Request_Command] == 1
+        if not begun or self._heard[kind] > self._limit(kind):
+            self.send_pairing_failed(smp.ErrorCode.UNSPECIFIED_REASON)
+        else:
+            super().on_smp_command(command)
+
+    def _limit(self, kind: type[smp.SMP_Command]) -> int:
+        rounds = kind in (smp.SMP_Pairing_Confirm_Command, smp.SMP_Pairing_Random_Command)
+        return PASSKEY_ROUNDS if rounds and self.pairing_method == smp.PairingMethod.PASSKEY else 1
 
     def on_smp_pairing_request_command(self, command: smp.SMP_Pairing_Request_Command) -> None:
         """Bumble falls back to legacy pairing, and to short keys, when it is asked to."""
@@ -209,8 +237,7 @@ class StrictSession(smp.Session):
             self.guard.failed()
         self.verified = False
         super().on_pairing_failure(reason)
-        if self.manager.sessions.get(self.connection.handle) is self:
-            del self.manager.sessions[self.connection.handle]
+        self._leave()
 
     async def on_pairing(self) -> None:
         """Keys are exchanged. Bumble would go on with this session if the host paired again."""
@@ -218,8 +245,12 @@ class StrictSession(smp.Session):
             return
         await super().on_pairing()
         self.guard.paired()
+        self._leave()
+
+    def _leave(self) -> None:
+        """As at the end of the connection: Bumble would keep each failed session, and three listeners for it."""
         if self.manager.sessions.get(self.connection.handle) is self:
-            del self.manager.sessions[self.connection.handle]
+            self.on_disconnection(0)
 
 
 class ToolDevice(Device):

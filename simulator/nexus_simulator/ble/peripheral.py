@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import struct
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +25,7 @@ from nexus_simulator.ble.controller import AirController
 from nexus_simulator.ble.pairing import Guard, Level, Security, ToolDevice
 from nexus_simulator.ble.radio import Air, air
 from nexus_simulator.ble.table import Entry, StrictServer
+from nexus_simulator.ble.updates import Updates
 from nexus_simulator.firmware.identity import FIRMWARE_VERSION, HARDWARE_VERSION, MODEL
 from nexus_simulator.options import Options
 from nexuslink.protocol import messages as wire
@@ -45,11 +45,9 @@ BOOT_S = 0.3
 ANSWER_OUT_S = 0.05
 """A tool that is told to restart waits this long, so that its answer gets out."""
 HANG_UP_S = 2.0
+LONG_PRESS_MS = 3000
+"""What opens the bonding window [assumption]."""
 RETRY_S = 0.0005
-SMP_HEADER = struct.Struct(">BBHHBB")
-SMP_MAX = 2048
-SMP_NOT_SUPPORTED = bytes((0xA1, 0x62, 0x72, 0x63, 0x08))
-"""CBOR for {"rc": 8}: MCUmgr's answer to a command that it does not have."""
 NAME_TAIL = 2
 """Characters of the serial number in the name: what is left of 31 bytes beside flags and a 128-bit UUID."""
 
@@ -122,7 +120,7 @@ class NexusPeripheral:
         self._restarts = self.tool.firmware.restarts
         self._restarting = False
         self._battery_said: int | None = None
-        self._smp = bytearray()
+        self.updates = Updates()
         self._near = True
         digest = bytearray(hashlib.sha256(self.serial_number.encode()).digest()[:6])
         digest[5] |= 0xC0  # a static random address
@@ -171,8 +169,10 @@ class NexusPeripheral:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def press_button(self) -> None:
-        """Opens the bonding window."""
+        """A long press: opens the bonding window. A host that listens is told, as of any press."""
         self.guard.open_window()
+        self.tool.firmware.event(wire.EventKind.BUTTON, LONG_PRESS_MS)
+        self._pump()
 
     def crash(self) -> None:
         """The tool hangs, and its radio with it, until `restart`."""
@@ -349,7 +349,7 @@ class NexusPeripheral:
         if connection is None:
             return
         self.guard.disconnected(connection.handle)
-        self._smp.clear()
+        self.updates.clear()
         self._battery_said = None
         self.tool.disconnect()
         self._spawn(self._advertise())
@@ -411,19 +411,7 @@ class NexusPeripheral:
                 await connection.disconnect()
 
     def _smp_written(self, connection: Connection, data: bytes) -> None:
-        """MCUmgr: a frame may come in pieces. This tool has none of its commands, and says so."""
         radio = self._radio
-        if radio is None or connection is not self.connection:
-            return
-        self._smp += data
-        while len(self._smp) >= SMP_HEADER.size:
-            operation, flags, length, group, sequence, command = SMP_HEADER.unpack_from(self._smp)
-            if operation not in (0, 2) or length > SMP_MAX:
-                self._smp.clear()
-                self.counts.malformed += 1
-                return
-            if len(self._smp) < SMP_HEADER.size + length:
-                return
-            del self._smp[: SMP_HEADER.size + length]
-            head = SMP_HEADER.pack(operation + 1, flags, len(SMP_NOT_SUPPORTED), group, sequence, command)
-            radio.server.notify(connection, radio.smp, head + SMP_NOT_SUPPORTED)
+        if radio is not None and connection is self.connection:
+            for answer in self.updates.feed(data):
+                radio.server.notify(connection, radio.smp, answer)

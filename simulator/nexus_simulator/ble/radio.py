@@ -34,6 +34,8 @@ OVERHEAD_BYTES = {1: 10, 2: 11}
 MIC_BYTES = 4
 CONTROL_BYTES = 23
 """Payload of a control PDU; the longest usual one."""
+UNPACED_S = 50e-6
+"""An exchange without pacing: not zero, or two peers that answer each other for ever would stop the clock."""
 QUEUE_MAX = 64
 """PDUs that one side of a connection keeps for the air."""
 RSSI_DBM = -58
@@ -98,7 +100,7 @@ class Air(LocalLink):
         self.megabit = 1
         """Mbit/s of the PHY, 1 or 2."""
         self.paced = True
-        """False: everything arrives at once, for tests that are about something else."""
+        """False: everything arrives (nearly) at once, for tests that are about something else."""
         self.adapters_on = True
         """Bluetooth is switched on at the hosts."""
         self.links: list[AirLink] = []
@@ -311,10 +313,10 @@ class AirLink:
         """One packet each way, full or empty."""
         down, up = (queue[0] if queue else None for queue in self._queues)
         heard = self._in_touch() and not (self._air.loss and self._air.rng.random() < self._air.loss)
-        done = at
+        done = at + UNPACED_S
         if self._air.paced:
             bytes_ = 2 * OVERHEAD_BYTES[self._air.megabit] + _octets(down) + _octets(up)
-            done += bytes_ * 8e-6 / self._air.megabit + 2 * GAP_S
+            done = at + bytes_ * 8e-6 / self._air.megabit + 2 * GAP_S
         self._timer = self.loop.call_at(done, self._exchanged, done, heard, down is not None, up is not None)
 
     def _exchanged(self, at: float, heard: bool, down: bool, up: bool) -> None:

@@ -27,6 +27,8 @@ from nexus_simulator.serve import Carrier, Say, first_of, say, serve_pty, until_
 HOSTS_MAX = 8
 OUTBOX_MAX = 256 * 1024
 """Bytes that wait for a host to read them."""
+EARLY_MAX = 64
+"""Packets; what a host asks in one go before it is served."""
 SERVERS = ("tcp-server", "unix-server", "pty", "udp", "ws-server", "vhci", "serial")
 
 
@@ -110,6 +112,8 @@ class _Line:
         self._side: HostSide | None = None
         self._carrier: Carrier | None = None
         self._cut = asyncio.Event()
+        self._early: list[bytes] = []
+        """Answers to what came before `pump`."""
 
     def receive(self, data: bytes) -> None:
         """Bytes from the host; the first ones may come before `pump`."""
@@ -121,12 +125,16 @@ class _Line:
     async def pump(self, carrier: Carrier) -> str:
         """Wait for the host's end."""
         self._carrier = carrier
+        early, self._early = self._early, []
+        for packet in early:
+            self._write(packet)
         await self._cut.wait()
         return "that was not HCI"
 
     def disconnect(self) -> None:
         """The host is gone."""
         self._carrier = None
+        self._early.clear()
         self._cut.clear()
         if self._side is not None:
             self._side.close()
@@ -134,8 +142,8 @@ class _Line:
 
     def _write(self, packet: bytes) -> None:
         if self._carrier is None:
-            return
-        if self._carrier.waiting > OUTBOX_MAX:
+            self._early = [*self._early, packet][-EARLY_MAX:]
+        elif self._carrier.waiting > OUTBOX_MAX:
             self._cut.set()
         else:
             self._carrier.send(packet)

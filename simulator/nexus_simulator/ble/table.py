@@ -67,7 +67,13 @@ class StrictServer(Server):
         if flags & (Characteristic.Properties.WRITE | Characteristic.Properties.WRITE_WITHOUT_RESPONSE):
             permissions |= att.Attribute.WRITEABLE
         reading: Read = _no_read if read is None else (lambda _: read) if isinstance(read, bytes) else read
-        value: att.AttributeValueV2[bytes] = att.AttributeValueV2(reading, write or _no_write)
+
+        def writing(connection: Any, data: bytes) -> None:
+            if len(data) > MAX_MESSAGE:  # in pieces, as a "long write", it may be up to 512 bytes
+                raise att.ATT_Error(att.ErrorCode.INVALID_ATTRIBUTE_LENGTH)
+            (write or _no_write)(connection, data)
+
+        value: att.AttributeValueV2[bytes] = att.AttributeValueV2(reading, writing)
         descriptors: list[Descriptor] = []
         made = Entry(UUID(uuid), flags, permissions, value, descriptors)
         made.level = level
@@ -116,6 +122,4 @@ class StrictServer(Server):
             return att.ErrorCode.WRITE_NOT_PERMITTED if writes else att.ErrorCode.READ_NOT_PERMITTED
         if self._guard.level(connection) < self._needs.get(attribute.handle, Level.OPEN):
             return att.ErrorCode.INSUFFICIENT_AUTHENTICATION
-        if writes and len(getattr(pdu, "attribute_value", b"")) > MAX_MESSAGE:
-            return att.ErrorCode.INVALID_ATTRIBUTE_LENGTH
         return None

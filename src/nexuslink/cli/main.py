@@ -23,7 +23,7 @@ COMMAND_GROUP: Final = "nexuslink.commands"
 EXIT_MISUSE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
-_URL_HELP: Final = "address of a tool: serial:PORT, tcp:HOST:PORT, sim:[?script=NAME] (see README, 'Addresses')"
+_URL_HELP: Final = "address of a tool: serial:PORT, ble:, tcp:HOST:PORT, sim:[?script=NAME] (see README, 'Addresses')"
 
 
 class _Parser(argparse.ArgumentParser):

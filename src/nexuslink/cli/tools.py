@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from nexuslink.calibration.document import in_words
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.folders import sessions_folder
-from nexuslink.cli.output import print_json, say
-from nexuslink.device.discovery import find_tools
+from nexuslink.cli.output import print_json, say, whisper
+from nexuslink.device.discovery import FoundTool, find_tools
 from nexuslink.device.errors import DeviceError
 from nexuslink.device.nexus import Nexus, connect
 from nexuslink.device.words import abilities, spoken, trouble
@@ -23,24 +23,47 @@ from nexuslink.live.pipeline import SILENCE_LOST_S, Sensing
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Decoded
 from nexuslink.protocol.messages import Capability, ErrorReport, StreamKind
-from nexuslink.transport.errors import LinkLostError
+from nexuslink.transport.errors import LinkLostError, TransportError
 
 if TYPE_CHECKING:
     from nexuslink.recording.writer import SessionWriter
 
+LISTEN_S: Final = 1.5
+"""How long `scan` listens for tools that advertise: several times each one's period."""
 _KINDS: Final = {int(kind): kind.name.lower() for kind in StreamKind}
+
+
+def _tools_near() -> tuple[list[FoundTool], str | None]:
+    """Who advertises over Bluetooth, and why nobody could be heard."""
+    from nexuslink.transport.ble_scan import ble_tools
+
+    try:
+        near = asyncio.run(ble_tools(LISTEN_S))
+    except TransportError as error:
+        return [], str(error)
+    found = []
+    for tool in near:
+        signal = "" if math.isnan(tool.rssi_dbm) else f", {tool.rssi_dbm:.0f} dBm"
+        bond = ", paired" if tool.bonded else ""
+        doubt = f"; {tool.doubt}" if tool.doubt else ""
+        found.append(FoundTool(tool.name, tool.url, tool.simulated, f"Bluetooth{signal}{bond}{doubt}"))
+    return found, None
 
 
 def scan(args: argparse.Namespace) -> int:
     """List the tools."""
-    tools = find_tools()
+    near, trouble = _tools_near()
+    *ports, simulated = find_tools()
+    tools = [*ports, *near, simulated]
+    if trouble is not None:
+        whisper(f"Bluetooth tools are not listed: {trouble.removeprefix('ble: ')}")
     if args.json:
         print_json([{"name": t.name, "url": t.url, "simulated": t.simulated, "detail": t.detail} for t in tools])
         return 0
     for tool in tools:
         say(f"{tool.url:34} {tool.name}{'  [SIMULATED]' if tool.simulated else ''}  {tool.detail}")
     if all(t.simulated for t in tools):
-        say("No tool is plugged in. The simulated one works without hardware.")
+        say("No tool is plugged in or near. The simulated one works without hardware.")
     return 0
 
 

@@ -67,6 +67,8 @@ class Control:
         except OSError as error:  # third-party transports
             raise LinkLostError(f"{url}: {error.strerror or error}") from None
         finally:
+            if waiter.done() and not waiter.cancelled():
+                waiter.exception()  # told of the link's end while it was still being written: the writer says it
             self._waiters.pop(request_id, None)
             if waiter.done() and not waiter.cancelled():
                 waiter.exception()  # looked at: where the write has failed nobody else does

@@ -125,6 +125,8 @@ class BleTransport:
 
     def __init__(self, url: str, target: str, find_s: float, pairing_s: float, radio: str | None) -> None:
         self.url = url
+        self._name = url.removesuffix(":")
+        """What every message begins with."""
         self.bonded: bool | None = None
         """Whether this computer had a key of the tool before it connected; ``None``: the system does not say."""
         self._dropped = self._odd = 0
@@ -156,7 +158,7 @@ class BleTransport:
         before = self._connection
         if before is not None:
             if before.lifeline.reason is None:
-                raise TransportError(f"{self.url}: is open already; close it first")
+                raise TransportError(f"{self._name}: is open already; close it first")
             await self._release(before)
         lifeline = Lifeline()
         connection = self._connection = _Connection(lifeline, Backends(), Intake(self._inlet.arrived))
@@ -178,18 +180,18 @@ class BleTransport:
         connection.intake.open()
 
     async def _find(self, connection: _Connection) -> Found:
-        scan = BleScan(self._radio, backends=connection.backends, lifeline=connection.lifeline, url=self.url)
+        scan = BleScan(self._radio, backends=connection.backends, lifeline=connection.lifeline, name=self._name)
         async with scan:
             found = await scan.find(self._fits, self._find_s)
             if found is None:
-                raise OutOfReachError(f"{self.url}: not heard within {self._find_s:g} s; {_others(scan.tools())}")
+                raise OutOfReachError(f"{self._name}: not heard within {self._find_s:g} s; {_others(scan.tools())}")
             if self._exact(found):
                 return found
             await connection.lifeline.hold(asyncio.sleep(SETTLE_S), 2 * SETTLE_S)
             fitting = [tool for tool in scan.tools() if self._fits(tool)] or [found]
         if len(fitting) > 1:
             names = ", ".join(tool.url.partition("?")[0] for tool in fitting)
-            raise SeveralToolsError(f"{self.url}: {len(fitting)} tools are near; choose one of {names}")
+            raise SeveralToolsError(f"{self._name}: {len(fitting)} tools are near; choose one of {names}")
         return fitting[0]
 
     def _fits(self, found: Found) -> bool:
@@ -233,27 +235,27 @@ class BleTransport:
                 await client.start_notify(characteristic, notified, bluez=_BLUEZ)
 
     def _may_pair(self, error: Exception) -> bool:
-        refused = isinstance(ble_error(self.url, Step.SUBSCRIBE, error), PairingError)
+        refused = isinstance(ble_error(self._name, Step.SUBSCRIBE, error), PairingError)
         return refused and sys.platform != "darwin"
 
     async def _pair(self, client: BleakClient) -> None:
         try:
             await client.pair()
         except Exception as error:
-            known = ble_error(self.url, Step.SUBSCRIBE, error)
+            known = ble_error(self._name, Step.SUBSCRIBE, error)
             if isinstance(known, (PairingError, LinkLostError)):
                 raise known from None
             words = one_line(str(error)) or type(error).__name__
-            raise PairingError(f"{self.url}: the tool does not let this computer in ({words}); {BUTTON}") from None
+            raise PairingError(f"{self._name}: the tool does not let this computer in ({words}); {BUTTON}") from None
 
     def _characteristics(self, client: BleakClient) -> list[BleakGATTCharacteristic]:
         """Those that are needed, by the table that the system has read."""
         try:
             services = [s for s in client.services if s.uuid.lower() == NEXUS_SERVICE_UUID]
         except Exception as error:  # no table at all
-            raise ble_error(self.url, Step.CONNECT, error) from None
+            raise ble_error(self._name, Step.CONNECT, error) from None
         if not services:
-            raise NotANexusError(f"{self.url}: it has no Nexus service; is this a Nexus? update its firmware")
+            raise NotANexusError(f"{self._name}: it has no Nexus service; is this a Nexus? update its firmware")
         chosen = []
         for uuid, (name, properties) in _NEEDED.items():
             for characteristic in services[0].characteristics:
@@ -262,7 +264,7 @@ class BleTransport:
                     break
             else:
                 raise NotANexusError(
-                    f"{self.url}: its table lacks the characteristic {name} ({', '.join(properties)}); update its "
+                    f"{self._name}: its table lacks the characteristic {name} ({', '.join(properties)}); update its "
                     "firmware, and if that was just done remove it in the Bluetooth settings and pair it again"
                 )
         return chosen
@@ -272,11 +274,11 @@ class BleTransport:
         try:
             return await connection.lifeline.hold(call, seconds)
         except TimeoutError:
-            raise too_late(self.url, step, seconds) from None
+            raise too_late(self._name, step, seconds) from None
         except TransportError:
             raise
         except Exception as error:  # every system has its own
-            raise ble_error(self.url, step, error) from None
+            raise ble_error(self._name, step, error) from None
 
     # -- open -----------------------------------------------------------------------------------------------------
 
@@ -284,9 +286,11 @@ class BleTransport:
         """Send one message, and wait for the tool to confirm it: at most `WRITE_TIMEOUT_S`, others' turns included."""
         connection = self._connection
         if connection is None or connection.lifeline.reason is not None or connection.control is None:
-            raise LinkLostError(f"{self.url}: the link is closed")
+            raise LinkLostError(f"{self._name}: the link is closed")
         if len(data) > VALUE_MAX:
-            raise TransportError(f"{self.url}: {len(data)} bytes are no message; Bluetooth carries {VALUE_MAX} at most")
+            raise TransportError(
+                f"{self._name}: {len(data)} bytes are no message; Bluetooth carries {VALUE_MAX} at most"
+            )
         await self._held(connection, Step.WRITE, self._write(connection, data), WRITE_TIMEOUT_S)
 
     async def _write(self, connection: _Connection, data: bytes) -> None:
@@ -306,7 +310,7 @@ class BleTransport:
     def _gone(self, connection: _Connection) -> None:
         """Called by bleak, on the loop: only noted here, `close` lets go."""
         first = connection.lifeline.reason is None
-        reason = f"{self.url}: {_ENDED}"
+        reason = f"{self._name}: {_ENDED}"
         connection.lifeline.cut(reason)
         if first and connection is self._connection:
             connection.intake.close()
@@ -323,7 +327,7 @@ class BleTransport:
         if connection.releasing is None:
             self._inlet.stop()
             connection.intake.close()
-            connection.lifeline.cut(f"{self.url}: the link is closed")
+            connection.lifeline.cut(f"{self._name}: the link is closed")
             connection.releasing = asyncio.create_task(self._let_go(connection), name=f"close {self.url}")
         await asyncio.shield(connection.releasing)
 

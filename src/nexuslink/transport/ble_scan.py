@@ -41,11 +41,11 @@ class BleScan:
         backends: Backends | None = None,
         forget_s: float = FORGET_S,
         lifeline: Lifeline | None = None,
-        url: str = "ble:",
+        name: str = "ble",
     ) -> None:
         self._nearby = Nearby(f"?radio={quote(radio, safe=':/.,@[]=')}" if radio else "", forget_s)
         self._radio, self._backends, self._owned = radio, backends, backends is None
-        self._url = url
+        self._name = name
         self._lifeline = lifeline
         self._scanner: BleakScanner | None = None
         self._heard = asyncio.Event()
@@ -107,11 +107,11 @@ class BleScan:
             self._scanner = scanner
             await lifeline.hold(scanner.start(), START_TIMEOUT_S)
         except TimeoutError:
-            raise too_late(self._url, Step.SCAN, START_TIMEOUT_S) from None
+            raise too_late(self._name, Step.SCAN, START_TIMEOUT_S) from None
         except TransportError:
             raise
         except Exception as error:  # every system has its own
-            raise ble_error(self._url, Step.SCAN, error) from None
+            raise ble_error(self._name, Step.SCAN, error) from None
 
     async def _stop(self) -> None:
         """Always gets to its end: a radio that has gone cannot be told to stop."""

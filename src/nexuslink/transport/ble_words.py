@@ -101,7 +101,8 @@ ROWS: Final = (
     # the way there
     Row(r"(?i)BleakDeviceNotFound|DBus\.Error\.UnknownObject|org\.bluez\.Error\.DoesNotExist|device '[^']*' not found"
         r"|Unreachable|le-connection-abort|ConnectionAttemptFailed|page timeout|host is down|timed? ?out"
-        r"|failed to connect|failed to be established", OutOfReachError, f"it cannot be reached; {NEAR}"),
+        r"|failed to connect|cannot be connected|failed to be established", OutOfReachError,
+        f"it cannot be reached; {NEAR}"),
     Row(r"(?i)not connected|disconnected|connection terminated|CancelledError", LinkLostError,
         "the connection has ended; is the tool on, and within reach?"),
 )  # fmt: skip
@@ -116,22 +117,22 @@ _LATE: Final = {
 _TEXT_MAX: Final = 160
 
 
-def ble_error(url: str, step: Step, error: BaseException) -> TransportError:
+def ble_error(name: str, step: Step, error: BaseException) -> TransportError:
     """The error that says in this program's words what bleak, or the system below it, has raised."""
     if isinstance(error, TransportError):
         return error
     text = signature(error)
     for row in ROWS:
         if re.search(row.pattern, text):
-            return row.kind(f"{url}: {row.words}")
+            return row.kind(f"{name}: {row.words}")
     kind = LinkLostError if step is Step.WRITE else TransportError
-    return kind(f"{url}: Bluetooth failed while {step.value} ({one_line(text)}); try again, or switch it off and on")
+    return kind(f"{name}: Bluetooth failed while {step.value} ({one_line(text)}); try again, or switch it off and on")
 
 
-def too_late(url: str, step: Step, seconds: float) -> TransportError:
+def too_late(name: str, step: Step, seconds: float) -> TransportError:
     """The error for a step that has had its time."""
     kind, words = _LATE[step]
-    return kind(f"{url}: {words.format(s=seconds)}")
+    return kind(f"{name}: {words.format(s=seconds)}")
 
 
 def signature(error: BaseException) -> str:

@@ -1,0 +1,205 @@
+"""Listening on the virtual air: who is there, who is not any more, and what hostile devices make of it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from links import AT_END, run, until
+
+pytest.importorskip("bumble", reason="BLE scans: needs the package bumble, of the extra virtual-ble")
+
+from ble_peer import OPEN, RawTool, new_air
+from bumble import hci
+from nexus_simulator.ble.controller import AirController
+from nexus_simulator.ble.radio import Advertisement, Air
+from nexus_simulator.options import Options
+
+from nexuslink.protocol.messages import NEXUS_SERVICE_UUID
+from nexuslink.transport.ble_nearby import BAD_SERIAL, NO_SERIAL, TWICE, Found
+from nexuslink.transport.ble_scan import BleScan, ble_tools
+from nexuslink.transport.errors import LinkLostError, RadioOffError, TransportError
+from nexuslink.transport.url import make_transport
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+SERVICE = bytes.fromhex(NEXUS_SERVICE_UUID.replace("-", ""))[::-1]
+
+
+def radio(where: Air) -> str:
+    return f"bumble:air:{where.name}"
+
+
+async def tool_on(where: Air, seed: int) -> RawTool:
+    tool = RawTool(where, Options(seed=seed), OPEN)
+    AT_END.append(tool.close)
+    await tool.start()
+    return tool
+
+
+def part(kind: int, data: bytes) -> bytes:
+    return bytes([len(data) + 1, kind]) + data
+
+
+CLAIM = part(0x01, b"\x06") + part(0x07, SERVICE)
+
+
+class Shouter:
+    """Somebody who advertises whatever it is told, from whatever address."""
+
+    def __init__(self, where: Air) -> None:
+        self._air = where
+        self._controller = AirController("shouter", where)
+
+    def shout(self, number: int, data: bytes, response: bytes = b"") -> None:
+        address = hci.Address(number.to_bytes(5, "little") + b"\xff", hci.Address.RANDOM_DEVICE_ADDRESS)
+        pdu = Advertisement(advertiser_address=address, data=data, scan_response=response)  # type: ignore[call-arg]
+        self._air.send_advertising_pdu(self._controller, pdu)
+
+    def close(self) -> None:
+        self._controller.remove()
+
+
+def test_tools_come_and_go_and_the_list_stays_in_order() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        first = await tool_on(where, 1)
+        async with BleScan(radio(where), forget_s=0.6) as scan:
+            await until(lambda: len(scan.tools()) == 1)
+            second = await tool_on(where, 2)
+            await until(lambda: [t.serial_number for t in scan.tools()] == ["SIM-00001", "SIM-00002"])
+            one = scan.tools()[0]
+            assert one.name == "Nexus 01" and one.simulated and one.doubt is None
+            assert one.url == f"ble://SIM-00001?radio=bumble:air:{where.name}"
+            assert -75 < one.rssi_dbm < -40 and one.silent_s < 0.6
+            first.leave()
+            await until(lambda: [t.serial_number for t in scan.tools()] == ["SIM-00002"])
+            assert scan.counts.forgotten == 1
+            first.return_()
+            await until(lambda: [t.serial_number for t in scan.tools()] == ["SIM-00002", "SIM-00001"])
+            second.leave()
+            assert await scan.find(lambda t: t.serial_number == "SIM-00099", 0.1) is None
+            found = await scan.find(lambda t: t.serial_number == "SIM-00001", 1.0)
+            assert found is not None
+
+    run(scenario())
+
+
+def test_what_is_in_the_list_can_be_connected() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        tool = await tool_on(where, 5)
+        (found,) = await ble_tools(0.5, radio(where))
+        transport = make_transport(found.url)
+
+        class Sink:
+            def chunk(self, _: object) -> None: ...
+            def closed(self, _: str) -> None: ...
+
+        await transport.open(Sink())
+        await transport.write(b"hello")
+        assert await tool.take(5) == b"hello"
+        await transport.close()
+
+    run(scenario())
+
+
+def test_hostile_advertising_is_shown_as_what_it_is_or_counted() -> None:
+    async def scenario() -> dict[str, Found]:
+        where = new_air()
+        await tool_on(where, 1)
+        shouter = Shouter(where)
+        data = part(0x21, SERVICE + b"SIM-00001")
+        said: dict[int, tuple[bytes, bytes]] = {
+            1: (CLAIM, b""),
+            2: (CLAIM, data),
+            3: (CLAIM, part(0x21, SERVICE + b"\xff\xfe\x00")),
+            4: (CLAIM + part(0x09, b"\xff\xfe\x1b[2J"), part(0x21, SERVICE + b"N" * 40)),
+            5: (part(0x09, b"not us"), b""),
+            6: (b"\xff" * 31, b"\x00" * 31),
+            7: (b"", b""),
+            8: (CLAIM[:-3], b""),
+            9: (CLAIM * 60, data * 60),
+        }
+        async with BleScan(radio(where)) as scan:
+            for _ in range(3):
+                for number, (advertised, response) in said.items():
+                    shouter.shout(number, advertised, response)
+                await asyncio.sleep(0.15)
+            listed = {t.address: t for t in scan.tools()}
+        shouter.close()
+        return {str(int(a[-2:], 16)) if a.startswith("FF") else "tool": found for a, found in listed.items()}
+
+    listed = run(scenario())
+    assert listed["tool"].serial_number == "SIM-00001" and listed["tool"].doubt == TWICE
+    assert listed["1"].doubt == NO_SERIAL
+    assert listed["2"].doubt == TWICE and listed["2"].url.startswith("ble://FF:")
+    assert listed["3"].doubt == BAD_SERIAL and listed["4"].doubt == BAD_SERIAL
+    assert listed["4"].name.isprintable()
+    assert "5" not in listed and "6" not in listed and "7" not in listed
+
+
+def test_a_storm_of_addresses_is_bounded() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        await tool_on(where, 1)
+        shouter = Shouter(where)
+        async with BleScan(radio(where)) as scan:
+            for number in range(1000):
+                shouter.shout(number, CLAIM)
+                if number % 100 == 0:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            tools = scan.tools()
+            assert len(tools) <= 64 and scan.counts.pushed_out > 900
+            assert "SIM-00001" in {t.serial_number for t in tools}
+        shouter.close()
+
+    run(scenario())
+
+
+def test_a_radio_that_is_off_says_so() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        await ble_tools(0.1, radio(where))
+        where.adapter_off()
+        with pytest.raises(RadioOffError, match=r"^ble: Bluetooth is off on this computer; switch it on$"):
+            await ble_tools(0.1, radio(where))
+
+    run(scenario())
+
+
+def test_giving_up_leaves_nothing() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        for wait_s in (0.0, 0.01, 0.1):
+            task = asyncio.create_task(ble_tools(5.0, radio(where)))
+            await asyncio.sleep(wait_s)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    run(scenario())
+
+
+def test_an_address_of_nothing() -> None:
+    async def scenario() -> None:
+        for address in ("bumble:tcp-client:127.0.0.1:1", "bumble:nonsense:1", "bumble:", "acme:x"):
+            with pytest.raises(TransportError) as caught:
+                await ble_tools(0.1, address)
+            assert len(str(caught.value).splitlines()) == 1 and not isinstance(caught.value, LinkLostError)
+
+    run(scenario())
+
+
+def test_nothing_of_bluetooth_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys\n"
+        "from nexuslink.transport.url import make_transport\n"
+        "make_transport('ble://NX-1')\n"
+        "import nexuslink.device.nexus, nexuslink.transport.ble_scan\n"
+        "print([m for m in sys.modules if m.partition('.')[0] in ('bleak', 'bumble', 'dbus_fast')])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.stdout == "[]\n", ran.stderr
