@@ -26,13 +26,15 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "checkout": ("pyproject.toml", "src/nexuslink/__init__.py"),
     "test": ("requirements/test.txt",),
     "evaluate": ("requirements/evaluate.txt",),
+    "virtual-ble": ("requirements/virtual-ble.txt",),
     "bench": ("requirements/bench.txt",),
     "reference": ("requirements/reference.txt",),
 }
 
 PROGRAM = ("tools", "runtime", "checkout")
 EVALUATE = (*PROGRAM, "evaluate")
-TEST = (*PROGRAM, "test", "evaluate")
+VIRTUAL_BLE = (*PROGRAM, "virtual-ble")
+TEST = (*PROGRAM, "test", "evaluate", "virtual-ble")
 BENCH = (*TEST, "bench", "reference")
 
 _SCRIPTS = "Scripts" if os.name == "nt" else "bin"

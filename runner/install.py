@@ -31,6 +31,7 @@ _DESCRIPTION = {
     "checkout": "installing this checkout",
     "test": "installing test tools",
     "evaluate": "installing filters to compare with",
+    "virtual-ble": "installing a Bluetooth radio in software",
     "bench": "installing benchmark peers",
     "reference": "building the benchmark's reference",
 }

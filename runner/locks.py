@@ -20,7 +20,11 @@ LOCKS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "tools.txt": (["--group", "tools"], ("runtime.txt",)),
     "test.txt": (["--group", "test"], ("runtime.txt", "tools.txt")),
     "evaluate.txt": (["--group", "evaluate"], ("runtime.txt", "tools.txt", "test.txt")),
-    "bench.txt": (["--group", "bench"], ("runtime.txt", "tools.txt", "test.txt", "evaluate.txt")),
+    "virtual-ble.txt": (["--group", "virtual-ble"], ("runtime.txt", "tools.txt", "test.txt", "evaluate.txt")),
+    "bench.txt": (
+        ["--group", "bench"],
+        ("runtime.txt", "tools.txt", "test.txt", "evaluate.txt", "virtual-ble.txt"),
+    ),
     "reference.txt": (["--group", "reference"], ("bench.txt",)),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from runner.environment import BENCH, EVALUATE, PROGRAM, ROOT, TEST, Environment, main_environment
+from runner.environment import BENCH, EVALUATE, PROGRAM, ROOT, TEST, VIRTUAL_BLE, Environment, main_environment
 from runner.errors import INTERRUPTED, USAGE, RunError
 
 TYPE_CHECKING = False  # typing costs 5 ms at every start; checkers know this name
@@ -59,8 +59,18 @@ def test(args: list[str]) -> int:
 def nexuslink(args: list[str]) -> int:
     """The command line of the program; stdin, stdout and the exit status are the program's own."""
     environment = main_environment()
-    environment.ensure(EVALUATE if args[:1] == ["evaluate"] else PROGRAM)
+    environment.ensure(_layers_for(args))
     return _become(environment, [environment.script("nexuslink"), *args])
+
+
+def _layers_for(args: list[str]) -> tuple[str, ...]:
+    """What a command of the program needs beyond the program: peers to compare with, or a radio in software."""
+    if args[:1] == ["evaluate"]:
+        return EVALUATE
+    radio = os.environ.get("NEXUSLINK_BLE_RADIO", "")
+    if "--ble" in args or any("bumble:" in text for text in (radio, *args)):
+        return VIRTUAL_BLE
+    return PROGRAM
 
 
 def bench(args: list[str]) -> int:

@@ -76,7 +76,7 @@ def test_what_is_lost_is_sent_again(loss: float) -> None:
         here = Air(seed=3)
         tool, host = await streaming(here)
         here.loss = loss
-        await asyncio.sleep(20.0)
+        await asyncio.sleep(10.0)
         here.loss = 0.0
         await asyncio.sleep(1.0)
         assert is_gapless(host)
