@@ -77,18 +77,17 @@ def _live() -> list[Work]:
     converted = [(batch[:, :3] * GYRO, batch[:, 3:] * ACCEL) for batch in imu]
     within = np.rint(np.arange(ROWS) * 1e6 / LIVE_HZ).astype(np.int64)
     period_us = round(ROWS * 1e6 / LIVE_HZ)
-    begin_us = 0
+    runs = {"vqf": 0, "bare": 0, "estimator": 0}
 
-    def times() -> Iterable[tuple[np.ndarray, np.ndarray]]:
-        """Of one run of batches, for both streams; the device's clock goes on from run to run."""
-        nonlocal begin_us
-        force_t = begin_us + np.arange(BATCHES)[:, None] * period_us + within
-        begin_us += BATCHES * period_us
+    def times(who: str) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        """Of one run of batches, for both streams; a clock for each, or the others' turns would look like gaps."""
+        force_t = (runs[who] * BATCHES + np.arange(BATCHES)[:, None]) * period_us + within
+        runs[who] += 1
         return zip(force_t, force_t.copy(), strict=True)
 
     def estimate() -> object:
         update, rows = estimator.update, 0
-        for (force_t, imu_t), counts, inertial in zip(times(), force, imu, strict=True):
+        for (force_t, imu_t), counts, inertial in zip(times("estimator"), force, imu, strict=True):
             made = update((force_t, counts), (imu_t, inertial))
             rows += 0 if made is None else len(made.t_us)
         if rows != BATCHES * ROWS:
@@ -97,7 +96,7 @@ def _live() -> list[Work]:
 
     def filtered(made: VQF) -> Callable[[], object]:
         def run() -> object:
-            for _, inertial in zip(times(), imu, strict=True):
+            for _, inertial in zip(times("vqf"), imu, strict=True):
                 gyro = inertial[:, :3].astype(np.float64)
                 gyro *= GYRO
                 accel = inertial[:, 3:].astype(np.float64)
@@ -108,7 +107,7 @@ def _live() -> list[Work]:
         return run
 
     def bare_run() -> object:
-        for _, pair in zip(times(), converted, strict=True):
+        for _, pair in zip(times("bare"), converted, strict=True):
             bare.updateBatch(*pair)
         return bare
 

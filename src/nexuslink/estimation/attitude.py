@@ -19,6 +19,7 @@ from nexuslink.estimation.calibration import STANDARD_GRAVITY_M_S2, ImuCalibrati
 from nexuslink.estimation.doubt import Doubt
 from nexuslink.estimation.imu_checks import STEP_S, AgreementCheck, RateCheck, StuckCheck
 from nexuslink.estimation.moment import Attitude, Moment, heading
+from nexuslink.estimation.squares import sum_of_squares
 from nexuslink.estimation.tilt_uncertainty import (
     CLIPPED_SHARE,
     NOTHING_KNOWN,
@@ -100,7 +101,8 @@ class _Work:
         rows = np.ones((n, 7))
         self.counts = rows[:, :6]
         self.flat = rows.reshape(-1)
-        self.dot, self.flat_dot = rows.dot, self.flat.dot
+        self.dot = rows.dot
+        self.flat_dot = self.flat.dot if n <= SMALL else sum_of_squares
 
 
 class AttitudeTracker:
@@ -264,8 +266,8 @@ class AttitudeTracker:
         """The filter takes an accelerometer of zeros for none at all: so it gets where one clipped or was filled in."""
         gyro_limit, accel_limit = self._limits
         if filled is None:  # most suspicions end here: one sensor's sum of squares is still below its own range
-            turns, feels = gyro.reshape(-1), accel.reshape(-1)
-            if turns.dot(turns) < self._surely_within[0] and feels.dot(feels) < self._surely_within[1]:
+            turning_2, pulling_2 = self._surely_within
+            if sum_of_squares(gyro) < turning_2 and sum_of_squares(accel) < pulling_2:
                 return accel
         rows = np.abs(work.counts)
         clipped = (rows[:, :3] >= gyro_limit).any(axis=1)

@@ -30,6 +30,7 @@ from nexuslink.estimation.force_uncertainty import (
     Tared,
     curve_share,
 )
+from nexuslink.estimation.squares import sum_of_squares
 
 __all__ = ["ForceModel", "curve_share"]
 
@@ -228,8 +229,7 @@ class ForceModel:
         self._last_us, self._pulled = until_us, specific_force
         if gyro is not None and not self._centred:
             if n > CACHED:
-                rates = gyro.reshape(-1)
-                turning_2 = float(rates.dot(rates))
+                turning_2 = sum_of_squares(gyro)
             else:
                 x, y, z = gyro.item(-3), gyro.item(-2), gyro.item(-1)
                 turning_2 = x * x + y * y + z * z
