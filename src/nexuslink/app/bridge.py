@@ -25,7 +25,7 @@ from nexuslink.app.ring import Ring
 
 if TYPE_CHECKING:
     from nexuslink.app.asked import Asked
-    from nexuslink.app.nearby import NearTool
+    from nexuslink.app.nearby import Near
     from nexuslink.calibration.picture import Picture
     from nexuslink.live.pipeline import LiveUpdate, Snapshot
     from nexuslink.release.plans import Plan
@@ -138,15 +138,15 @@ class Throttle(QObject):
 class Bridge(QObject):
     """The app's side of one loop. All signals are emitted in Qt's thread.
 
-    ``tools_found`` (list of FoundTool), ``tools_near`` (list of NearTool, again and again), ``opened`` (simulated),
+    ``tools_found`` (list of FoundTool), ``tools_near`` (Near, again and again), ``opened`` (simulated),
     ``started`` (), ``ended`` (SessionResult), ``described`` (one line about the tool), ``calibrating`` (),
     ``calibrated`` (Concluded), ``written`` ().
-    ``failed`` (what was tried: "find" | "open" | "start" | "session" | "stop" | "about" | "calibrate" | "calibration" |
-    "undo" | "give up" | "write", one plain line).
+    ``failed`` (what was tried: "find" | "look" | "look no more" | "remember" | "open" | "start" | "session" | "stop" |
+    "about" | "calibrate" | "calibration" | "undo" | "give up" | "write", one plain line).
     """
 
     tools_found = Signal(list)
-    tools_near = Signal(list)
+    tools_near = Signal(object)
     opened = Signal(bool)
     started = Signal()
     ended = Signal(object)
@@ -173,6 +173,7 @@ class Bridge(QObject):
             "find": self.tools_found.emit,
             "look": lambda _: None,
             "look no more": lambda _: None,
+            "remember": lambda _: None,
             "open": self.opened.emit,
             "start": self._on_started,
             "session": self.ended.emit,
@@ -198,6 +199,14 @@ class Bridge(QObject):
     def look_no_more(self) -> None:
         """Nobody chooses any more."""
         self._ask("look no more", self._desk.look_no_more(), STOP_S)
+
+    def rename(self, serial_number: str, name: str) -> None:
+        """Call a remembered tool so."""
+        self._ask("remember", self._desk.rename(serial_number, name), STOP_S)
+
+    def forget(self, serial_number: str) -> None:
+        """Remember a tool no longer."""
+        self._ask("remember", self._desk.forget(serial_number), STOP_S)
 
     def open(self, url: str) -> None:
         """Connect to a tool, leaving any other."""
@@ -264,10 +273,10 @@ class Bridge(QObject):
         log.take(t_us, picture)
         self.pictures.post()
 
-    def _near(self, tools: list[NearTool]) -> None:
+    def _near(self, near: Near) -> None:
         """Called on the loop's thread."""
         with contextlib.suppress(RuntimeError):  # the window is gone
-            self.tools_near.emit(tools)  # queued: this object lives in Qt's thread
+            self.tools_near.emit(near)  # queued: this object lives in Qt's thread
 
     # -- outcomes -------------------------------------------------------------------------------------------------
 

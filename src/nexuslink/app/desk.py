@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nexuslink.app.asked import Asked
     from nexuslink.app.bench import Bench, Concluded
-    from nexuslink.app.nearby import Nearby, NearTool
+    from nexuslink.app.nearby import Near, Nearby
     from nexuslink.calibration.picture import Picture
     from nexuslink.device.discovery import FoundTool
     from nexuslink.device.nexus import Nexus
@@ -51,15 +51,26 @@ class Desk:
         self._session: LiveSession | None = None
         self._nearby: Nearby | None = None
 
-    async def look(self, callback: Callable[[list[NearTool]], None]) -> None:
+    async def look(self, callback: Callable[[Near], None]) -> None:
         """Tell of the tools that are near, again and again, until `look_no_more` or until one is opened."""
+        self._the_nearby().start(callback)
+
+    def _the_nearby(self) -> Nearby:
         from nexuslink.app.nearby import Nearby
         from nexuslink.device.discovery import Discovery
         from nexuslink.device.remembered import USUAL
 
         if self._nearby is None:
             self._nearby = Nearby(Discovery(), USUAL)
-        self._nearby.start(callback)
+        return self._nearby
+
+    async def rename(self, serial_number: str, name: str) -> None:
+        """Call a remembered tool so."""
+        await self._the_nearby().rename(serial_number, name)
+
+    async def forget(self, serial_number: str) -> None:
+        """Remember a tool no longer."""
+        await self._the_nearby().forget(serial_number)
 
     async def look_no_more(self) -> None:
         """Nobody chooses any more."""
