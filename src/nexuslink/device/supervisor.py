@@ -168,6 +168,10 @@ class Supervisor:
         finally:
             self._holds -= 1
 
+    def absence(self) -> str:
+        """Nobody is there: one sentence, with what kept the finders from looking."""
+        return self._candidates.absence()
+
     async def up(self, bound_s: float, state: State = State.READY) -> Nexus:
         """Wait until the tool is there (or streams). Raises `NoToolError` with the latest verdict's sentence."""
         reached: asyncio.Event = asyncio.Event()
