@@ -170,6 +170,10 @@ class Supervisor:
         finally:
             self._holds -= 1
 
+    def absence(self) -> str:
+        """Nobody is there: one sentence, with what kept the finders from looking."""
+        return self._candidates.absence()
+
     async def up(self, bound_s: float, state: State = State.READY) -> Nexus:
         """Wait until the tool is there (or streams). Raises `NoToolError` with the latest verdict's sentence."""
         reached: asyncio.Event = asyncio.Event()
@@ -218,7 +222,7 @@ class Supervisor:
         if self._link is not None and self._link.closed_reason is None:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
         # Pairing asks a person: once, and not again and again. Where it was paired before, a bad link looks the same.
-        asked = self._judged.verdict is Verdict.NOT_PAIRED and not self._connections
+        asked = self._judged.verdict in (Verdict.NOT_PAIRED, Verdict.KEY_LOST) and not self._connections
         return Event.FAILED if self._judged.again and not asked else Event.HOPELESS
 
     async def _look(self) -> Event:
