@@ -139,5 +139,3 @@ class Connection:
         if progress.state is State.OFF:
             return True
         return progress.next_try_s > 0 and (late or progress.verdict not in PASSING)
-
-

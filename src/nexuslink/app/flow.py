@@ -64,12 +64,12 @@ class Flow(QObject):
         self.connect_view = ConnectView(window)
         self.connect_view.picked.connect(self.open)
         self.connect_view.calibrate.connect(self.open_to_calibrate)
-        self.connect_view.search.connect(self.search)
+        self.connect_view.stopped.connect(self.search)
         window.add(self.connect_view)
         window.leaving.connect(self.close)
         window.mute.connect(self.toggle_mute)
         if device_url is not None:
-            self.connect_view.show_connecting(_name(device_url))
+            self.connect_view.show_connecting(device_url)
             self.connect_view.set_simulated(_is_simulated(device_url))
         else:
             self.connect_view.show_looking()
@@ -84,14 +84,16 @@ class Flow(QObject):
         if self._record and self._recording_dir is None:
             self._recording_dir = default_recording_dir()
         bridge = self.bridge = Bridge(self._recording_dir if self._record else None, self)
-        bridge.tools_found.connect(self.connect_view.show_tools)
+        bridge.tools_near.connect(self.connect_view.show_near)
+        self.connect_view.renamed.connect(bridge.rename)
+        self.connect_view.forgotten.connect(bridge.forget)
         bridge.opened.connect(self._opened)
         bridge.started.connect(self._started)
         bridge.ended.connect(self._ended)
         bridge.failed.connect(self._failed)
         bridge.throttle.ready.connect(self._refresh)
         if self._device_url is None or not self._site_known():
-            bridge.find()
+            bridge.look()
         else:
             self.open(self._device_url)
 
@@ -124,7 +126,7 @@ class Flow(QObject):
         """Look for tools again."""
         if self.bridge is not None:
             self.connect_view.show_looking()
-            self.bridge.find()
+            self.bridge.look()
 
     def open_to_calibrate(self, url: str) -> None:
         """Connect, then ask what is to be calibrated."""
@@ -135,7 +137,7 @@ class Flow(QObject):
         """Connect."""
         self._to_calibrate = False
         if self.bridge is not None:
-            self.connect_view.show_connecting(_name(url))
+            self.connect_view.show_connecting(url)
             self.connect_view.set_simulated(_is_simulated(url))
             self.bridge.open(url)
 
@@ -245,7 +247,7 @@ class Flow(QObject):
             self.window_.go(self.connect_view)
             self.connect_view.show_failed(message)
             if what == "open" and not self.connect_view.listed and self.bridge is not None:
-                self.bridge.find()
+                self.bridge.look()
         elif what == "start":
             self.go_prepare()
             self._prepare_view().show_failed(message)
@@ -301,7 +303,3 @@ def default_recording_dir() -> Path:
 def _is_simulated(url: str) -> bool:
     """As far as a URL can tell; the tool itself says it once it is connected."""
     return url.partition(":")[0] == "sim"
-
-
-def _name(url: str) -> str:
-    return "the simulated tool" if _is_simulated(url) else url
