@@ -21,7 +21,7 @@ from nexuslink.app.theme import MARGIN, Type, colour
 from nexuslink.app.views.base import View
 
 if TYPE_CHECKING:
-    from nexuslink.device.discovery import FoundTool
+    from nexuslink.app.nearby import NearTool
 
 _LIST = (40, 186, 660, 336)  # design pixels
 _CARD_HEIGHT = 84
@@ -39,6 +39,7 @@ class ConnectView(View):
     picked = Signal(str)
     calibrate = Signal(str)
     search = Signal()
+    stopped = Signal()  # Escape: do not connect
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -58,7 +59,7 @@ class ConnectView(View):
         self._scroll.setWidget(self._shelf)
         self._group = QButtonGroup(self)
         self._cards: list[Card] = []
-        self._tools: list[FoundTool] = []
+        self._tools: list[NearTool] = []
         self._broken = False
         self._again.clicked.connect(self.search)
         self._connect.clicked.connect(self._pick)
@@ -69,8 +70,13 @@ class ConnectView(View):
 
     @property
     def keys(self) -> dict[str, Callable[[], None]]:
-        """Return connects from anywhere on the page, C connects to calibrate."""
-        return {"Return": self._connect.click, "Enter": self._connect.click, "C": self._calibrate.click}
+        """Return connects from anywhere on the page, C connects to calibrate, Escape ceases to connect."""
+        return {
+            "Return": self._connect.click,
+            "Enter": self._connect.click,
+            "C": self._calibrate.click,
+            "Escape": self.stopped.emit,
+        }
 
     # -- states ---------------------------------------------------------------------------------------------------
 
@@ -81,7 +87,7 @@ class ConnectView(View):
         self._note.set_text("")
         self._again.setEnabled(False)
 
-    def show_tools(self, tools: Sequence[FoundTool]) -> None:
+    def show_tools(self, tools: Sequence[NearTool]) -> None:
         """A finished search. The choice stays where it was if that tool is still there."""
         kept = self._chosen_url()
         for card in self._cards:
@@ -91,7 +97,8 @@ class ConnectView(View):
         self._tools = list(tools)
         self._cards = []
         for at, tool in enumerate(self._tools):
-            card = self.add(Card(tool.name, tool.detail, tool.simulated, self._shelf))
+            detail = " · ".join(tool.carriers)
+            card = self.add(Card(tool.title, detail, tool.simulated, self._shelf))
             self._group.addButton(card, at)
             self._cards.append(card)
             card.show()
@@ -112,11 +119,16 @@ class ConnectView(View):
         """A connection is being made."""
         self._broken = False
         self._lead.set_text(f"Connecting to {name}.")
-        self._note.set_text("")
+        self._note.set_text("Esc to choose another.", ink="mute")
         self._connect.set_word("Connecting")
         self._connect.setEnabled(False)
         self._calibrate.setEnabled(False)
         self._again.setEnabled(False)
+
+    def show_step(self, lead: str, note: str) -> None:
+        """How far connecting is, and what can be done about it."""
+        self._lead.set_text(lead)
+        self._note.set_text(note, ink="mute")
 
     def show_failed(self, message: str) -> None:
         """It did not work: one line that says what, where and what to do."""
