@@ -111,18 +111,22 @@ def discovery_for(wanted: Meant) -> Discovery:
 async def kept(
     target: str, *, bound_s: float = FIND_S, discovery: Discovery | None = None,
     remembered: RememberedTools | None = USUAL, cache: ToolCache | None = USUAL_CACHE, streaming: bool = False,
-    rng: Random | None = None,
+    rng: Random | None = None, watch: Callable[[Progress], None] | None = None, asks: bool = True,
 ) -> Supervisor:  # fmt: skip
     """The tool, connected, and kept so until `Supervisor.disconnect`.
 
     Raises `UrlError` for a target that cannot be one, else `NoToolError`: one line, why, and the next step. An address
     is tried once; a serial number is looked for during ``bound_s``, and an attempt that is under way then is let end.
-    Nothing is left over when it raises or is cancelled.
+    Nothing is left over when it raises or is cancelled. ``watch`` is subscribed from the beginning.
     """
     wanted = meant(target, remembered)
     if discovery is None:
         discovery = discovery_for(wanted)
-    supervisor = Supervisor(wanted.target, discovery, streaming=streaming, rng=rng, cache=cache, remembered=remembered)
+    supervisor = Supervisor(
+        wanted.target, discovery, streaming=streaming, rng=rng, cache=cache, remembered=remembered, asks=asks
+    )
+    if watch is not None:
+        supervisor.subscribe(watch)
     try:
         await _Attempt(supervisor, wanted).connected(bound_s)
     except BaseException:

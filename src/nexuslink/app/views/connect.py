@@ -8,6 +8,7 @@ is on the path to the first window: it imports Qt and nothing heavy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,7 @@ class ConnectView(View):
         self._stage: tuple[str, NextStep | None] = ("off", None)
         self._failure = Guidance("")
         self._connect.clicked.connect(self._act)
-        self._calibrate.clicked.connect(lambda: self._emit(self.calibrate))
+        self._calibrate.clicked.connect(self._pick_to_calibrate)
         self._cancel.clicked.connect(self._back)
         self._rename.clicked.connect(lambda: self._ask(Mood.RENAMING))
         self._forget.clicked.connect(lambda: self._ask(Mood.FORGETTING))
@@ -120,7 +121,9 @@ class ConnectView(View):
 
     def show_looking(self) -> None:
         """The search begins, and goes on until a tool is connected."""
-        self._mood, self._near, self._touched = Mood.CHOOSING, None, False
+        self._mood, self._touched, self._tried = Mood.CHOOSING, False, ""
+        if self._near is not None:  # what was near is what is most likely near still
+            self._near = replace(self._near, radio=None, settled=False)
         self._refresh()
 
     def show_near(self, near: Near) -> None:
@@ -230,8 +233,8 @@ class ConnectView(View):
         tool = self.chosen
         if self._mood is Mood.FAILED and self._tried:
             self.picked.emit(self._tried)
-        elif self._mood in (Mood.CHOOSING, Mood.FAILED):
-            self._emit(self.picked)
+        elif self._mood in (Mood.CHOOSING, Mood.FAILED) and tool is not None:
+            self.picked.emit(tool.url)
         elif self._mood in (Mood.RENAMING, Mood.FORGETTING) and tool is not None and tool.serial_number:
             mood, self._mood = self._mood, Mood.CHOOSING
             self.setFocus()
@@ -241,10 +244,10 @@ class ConnectView(View):
                 self.renamed.emit(tool.serial_number, " ".join(self._name.text.split()))
             self._refresh()
 
-    def _emit(self, wish: Signal) -> None:  # type: ignore[valid-type]
+    def _pick_to_calibrate(self) -> None:
         tool = self.chosen
         if tool is not None:
-            wish.emit(tool.url)  # type: ignore[attr-defined]
+            self.calibrate.emit(tool.url)
 
     def _ask(self, mood: Mood) -> None:
         tool = self.chosen
@@ -303,9 +306,9 @@ class ConnectView(View):
     def _leading(self) -> str:
         if self._mood is Mood.CONNECTING:
             return f"Connecting to {self._called()}."
-        if self._mood is Mood.FAILED:
-            return f"Not connected to {self._called()}." if self._tried else "Not connected."
-        if any(tool.present and not tool.simulated for tool in self._tools):
+        if self._mood is Mood.FAILED and self._tried:
+            return f"Not connected to {self._called()}."
+        if any(tool.present and (tool.carriers or not tool.simulated) for tool in self._tools):
             return PICK
         return NONE_NEAR if self._near is not None and self._near.settled else LOOKING
 
@@ -318,7 +321,7 @@ class ConnectView(View):
 
     def _said(self) -> Guidance | None:
         """What stands beside the list; without anything to say, the picture of the tool."""
-        tool, near = self.chosen, self._near
+        tool = self.chosen
         match self._mood:
             case Mood.CONNECTING:
                 return guidance.connecting(self._stage[0], self._pairs(), self._stage[1])
@@ -328,11 +331,17 @@ class ConnectView(View):
                 return guidance.renaming(tool)
             case Mood.FORGETTING if tool is not None:
                 return guidance.forgetting(tool)
-        if near is None or any(one.present and not one.simulated for one in near.tools):
+            case _:
+                return self._absence()
+
+    def _absence(self) -> Guidance | None:
+        """Nobody to choose from, and why that may be."""
+        near = self._near
+        if near is None or any(tool.present and not tool.simulated for tool in near.tools):
             return None
         if near.radio is not None:
             return guidance.radio_trouble(near.radio, near.radio_sentence)
-        by_radio = any(one.present and one.carriers for one in near.tools)
+        by_radio = any(tool.present and tool.carriers for tool in near.tools)
         return guidance.NOTHING_NEAR if near.settled and not by_radio else None
 
     def _aside(self) -> str:

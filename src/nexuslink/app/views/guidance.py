@@ -17,6 +17,7 @@ PAIR_STEP: Final = "Connect and pair"
 READ_STEP: Final = "Read what it is"
 STAGES: Final = {"off": 0, "scanning": 0, "lost": 0, "connecting": 1, "handshaking": 2, "ready": 3, "streaming": 3}
 """State of the connection, as the supervisor spells it, to steps that are done."""
+AWAY: Final = ("scanning", "lost")
 FIRST_TIME: Final = "First time here: hold the tool's button for 3 s, then compare the six digits and confirm."
 NOTHING_NEAR: Final = Guidance(
     "No tool is near.",
@@ -37,7 +38,7 @@ def connecting(stage: str, pairs: bool, trouble: NextStep | None) -> Guidance:
     steps = (LOOK_STEP, PAIR_STEP if pairs else CONNECT_STEP, READ_STEP)
     done = STAGES.get(stage, 0)
     body = small = ""
-    if trouble is not None and done == 0:
+    if trouble is not None and stage in AWAY:
         body, small = trouble.line, "Trying again by itself."
     elif pairs and done < STAGES["handshaking"]:
         body = FIRST_TIME
