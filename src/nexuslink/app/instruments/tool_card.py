@@ -78,7 +78,7 @@ class ToolCard(Pressable):
         width = self.px(3 if chosen else 1.5)
         box = QRectF(self.rect()).adjusted(width / 2, width / 2, -width / 2, -width / 2)
         pen = QPen(colour(tokens.in_ if chosen else tokens.line), width)
-        if not tool.present:
+        if not tool.present and not chosen:
             pen.setStyle(Qt.PenStyle.DashLine)
         painter.setBrush(colour(tokens.panel))
         painter.setPen(pen)

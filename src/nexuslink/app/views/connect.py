@@ -36,7 +36,7 @@ _GUIDE = 500
 _CARD_HEIGHT = 84
 _CARD_STEP = 96
 _FIELD = 76
-_ASIDE = 52
+_ASIDE = 48
 
 LOOKING = "Looking for tools."
 PICK = "Pick one, then connect."
@@ -380,9 +380,9 @@ class ConnectView(View):
         self.place(self._lead, MARGIN, 130, 660, 34)
         foot = height - 100
         aside = _ASIDE if self._note.isVisibleTo(self) else 0
-        list_height = max(_CARD_STEP, min(foot - y - 16 - aside, _CARD_STEP * max(1, len(self._cards))))
+        list_height = max(_CARD_STEP, min(foot - y - 32 - aside, _CARD_STEP * max(1, len(self._cards))))
         self.place(self._scroll, x, y, list_width, list_height)
-        self.place(self._note, x + 4, y + list_height + 4, list_width - 8, _ASIDE - 8)
+        self.place(self._note, x + 4, y + list_height, list_width - 8, _ASIDE)
         unit = self.unit
         room = self._scroll.width() - (round(16 * unit) if len(self._cards) * _CARD_STEP > list_height + 1 else 0)
         self._shelf.setFixedSize(room, round(_CARD_STEP * unit * max(1, len(self._cards))))
@@ -413,7 +413,7 @@ class ConnectView(View):
         self.place(self._connect, width - MARGIN - 300, foot, 300, 72)
         self.place(self._calibrate, width - MARGIN - 300 - 256, foot, 240, 72)
         left = float(MARGIN)
-        for button, breadth, tall in ((self._cancel, 176, 72), (self._rename, 136, 44), (self._forget, 136, 44)):
+        for button, breadth, tall in ((self._cancel, 176, 72), (self._rename, 152, 44), (self._forget, 152, 44)):
             if button.isVisibleTo(self):
                 self.place(button, left, foot + (72 - tall) / 2, breadth, tall)
                 left += breadth + 16

@@ -22,7 +22,7 @@ FIRST_TIME: Final = "First time here: hold the tool's button for 3 s, then compa
 NOTHING_NEAR: Final = Guidance(
     "No tool is near.",
     Sign.WAVES,
-    steps=("Switch the tool on.", "Bring it near, or plug in its cable.", "Is another computer connected to it?"),
+    steps=("Switch the tool on.", "Bring it near, or plug in its cable.", "Disconnect it elsewhere."),
     small="It is listed as soon as it is heard. To try things out, take the simulated tool.",
 )
 
