@@ -25,7 +25,7 @@ from nexuslink.app.ring import Ring
 
 if TYPE_CHECKING:
     from nexuslink.app.asked import Asked
-    from nexuslink.app.nearby import NearTool
+    from nexuslink.app.nearby import Near, NearTool
     from nexuslink.calibration.picture import Picture
     from nexuslink.device.discovery import Discovery
     from nexuslink.device.progress import Progress
@@ -144,15 +144,15 @@ class Throttle(QObject):
 class Bridge(QObject):
     """The app's side of one loop. All signals are emitted in Qt's thread.
 
-    ``tools_near`` (list of NearTool, again and again), ``alone`` (the NearTool to connect to unasked), ``opened``
+    ``tools_near`` (Near, again and again), ``alone`` (the NearTool to connect to unasked), ``opened``
     (simulated), ``unreached`` (Verdict or None, one plain line), ``progressed`` (Progress of the connection),
     ``started`` (), ``ended`` (SessionResult), ``described`` (one line about the tool), ``calibrating`` (),
     ``calibrated`` (Concluded), ``written`` ().
-    ``failed`` (what was tried: "look" | "leave" | "start" | "session" | "stop" | "about" | "calibrate" |
+    ``failed`` (what was tried: "look" | "remember" | "leave" | "start" | "session" | "stop" | "about" | "calibrate" |
     "calibration" | "undo" | "give up" | "write", one plain line).
     """
 
-    tools_near = Signal(list)
+    tools_near = Signal(object)
     alone = Signal(object)
     opened = Signal(bool)
     unreached = Signal(object, str)
@@ -191,6 +191,7 @@ class Bridge(QObject):
         self._outcomes: dict[str, Callable[[Any], None]] = {
             "look": lambda _: None,
             "look no more": lambda _: None,
+            "remember": lambda _: None,
             "leave": lambda _: None,
             "open": self.opened.emit,
             "start": self._on_started,
@@ -213,6 +214,14 @@ class Bridge(QObject):
     def look_no_more(self) -> None:
         """Nobody chooses any more."""
         self._ask("look no more", self._desk.look_no_more(), STOP_S)
+
+    def rename(self, serial_number: str, name: str) -> None:
+        """Call a remembered tool so."""
+        self._ask("remember", self._desk.rename(serial_number, name), STOP_S)
+
+    def forget(self, serial_number: str) -> None:
+        """Remember a tool no longer."""
+        self._ask("remember", self._desk.forget(serial_number), STOP_S)
 
     def open(self, url: str) -> None:
         """Connect to a tool, leaving any other: ``opened`` or ``unreached``, unless `leave` comes first."""
@@ -291,10 +300,10 @@ class Bridge(QObject):
         log.take(t_us, picture)
         self.pictures.post()
 
-    def _near(self, tools: list[NearTool]) -> None:
+    def _near(self, near: Near) -> None:
         """Called on the loop's thread."""
         with contextlib.suppress(RuntimeError):  # the window is gone
-            self.tools_near.emit(tools)  # queued: this object lives in Qt's thread
+            self.tools_near.emit(near)  # queued: this object lives in Qt's thread
 
     def _alone(self, tool: NearTool) -> None:
         """Called on the loop's thread."""

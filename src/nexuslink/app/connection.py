@@ -7,7 +7,7 @@ one, which begins anew. So a hold on it has no keeper, and its silence is judged
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from nexuslink.device.discovery import Discovery
@@ -17,7 +17,7 @@ from nexuslink.protocol.exchange import LinkState
 from nexuslink.transport.errors import TransportError
 
 if TYPE_CHECKING:
-    from nexuslink.app.nearby import NearTool
+    from nexuslink.app.nearby import Near, NearTool
     from nexuslink.device.nexus import Nexus
     from nexuslink.device.progress import Progress
     from nexuslink.device.remembered import RememberedTools
@@ -35,10 +35,10 @@ def in_process(url: str) -> bool:
     return url.partition(":")[0].strip().lower() == "sim"
 
 
-def only_one(tools: Sequence[NearTool], remembered: RememberedTools) -> NearTool | None:
+def only_one(near: Near, remembered: RememberedTools) -> NearTool | None:
     """The tool to connect to unasked: the only known real one that is near, unless it was left on purpose."""
-    known = [tool for tool in tools if tool.remembered and tool.present and not tool.simulated]
-    if len(known) != 1 or known[0].serial_number is None:
+    known = [tool for tool in near.tools if tool.remembered and tool.present and not tool.simulated]
+    if not near.settled or len(known) != 1 or known[0].serial_number is None or known[0].trouble:
         return None
     before = remembered.find(known[0].serial_number)
     return None if before is None or before.left else known[0]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nexuslink.app.asked import Asked
     from nexuslink.app.bench import Bench, Concluded
     from nexuslink.app.connection import Connection
-    from nexuslink.app.nearby import Nearby, NearTool
+    from nexuslink.app.nearby import Near, Nearby, NearTool
     from nexuslink.calibration.picture import Picture
     from nexuslink.device.discovery import Discovery
     from nexuslink.device.nexus import Nexus
@@ -86,20 +86,28 @@ class Desk:
 
     # -- which tool -----------------------------------------------------------------------------------------------
 
-    async def look(self, near: Callable[[list[NearTool]], None], alone: Callable[[NearTool], None]) -> None:
-        """``near(tools)`` again and again, until `look_no_more` or until one is opened.
+    async def look(self, near: Callable[[Near], None], alone: Callable[[NearTool], None]) -> None:
+        """``near(now)`` again and again, until `look_no_more` or until one is opened.
 
         ``alone(tool)`` where there is one to connect to unasked.
         """
         from nexuslink.app.connection import only_one
 
-        def told(tools: list[NearTool]) -> None:
-            near(tools)
-            one = only_one(tools, self._remembered)
+        def told(now: Near) -> None:
+            near(now)
+            one = only_one(now, self._remembered)
             if one is not None:
                 alone(one)
 
         self._nearby.start(told)
+
+    async def rename(self, serial_number: str, name: str) -> None:
+        """Call a remembered tool so."""
+        await self._nearby.rename(serial_number, name)
+
+    async def forget(self, serial_number: str) -> None:
+        """Remember a tool no longer."""
+        await self._nearby.forget(serial_number)
 
     async def look_no_more(self) -> None:
         """Nobody chooses any more."""

@@ -15,7 +15,7 @@ from nexuslink.app.window import Window
 
 if TYPE_CHECKING:
     from nexuslink.app.bridge import Bridge
-    from nexuslink.app.nearby import NearTool
+    from nexuslink.app.nearby import Near, NearTool
     from nexuslink.device.progress import Progress
     from nexuslink.device.verdict import Verdict
 
@@ -95,10 +95,10 @@ class Finding(QObject):
 
     # -- what the bridge says -------------------------------------------------------------------------------------
 
-    def _near(self, tools: list[NearTool]) -> None:
+    def _near(self, near: Near) -> None:
         if not self._opening:
-            self._names = {tool.url: tool.title for tool in tools}
-            self.view.show_tools(tools)
+            self._names = {tool.url: tool.title for tool in near.tools}
+            self.view.show_tools(near.tools)
 
     def _alone(self, tool: NearTool) -> None:
         if self._unasked and self._window.view is self.view:
