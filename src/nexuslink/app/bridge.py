@@ -25,6 +25,7 @@ from nexuslink.app.ring import Ring
 
 if TYPE_CHECKING:
     from nexuslink.app.asked import Asked
+    from nexuslink.app.nearby import NearTool
     from nexuslink.calibration.picture import Picture
     from nexuslink.live.pipeline import LiveUpdate, Snapshot
     from nexuslink.release.plans import Plan
@@ -137,13 +138,15 @@ class Throttle(QObject):
 class Bridge(QObject):
     """The app's side of one loop. All signals are emitted in Qt's thread.
 
-    ``tools_found`` (list of FoundTool), ``opened`` (simulated), ``started`` (), ``ended`` (SessionResult),
-    ``described`` (one line about the tool), ``calibrating`` (), ``calibrated`` (Concluded), ``written`` ().
+    ``tools_found`` (list of FoundTool), ``tools_near`` (list of NearTool, again and again), ``opened`` (simulated),
+    ``started`` (), ``ended`` (SessionResult), ``described`` (one line about the tool), ``calibrating`` (),
+    ``calibrated`` (Concluded), ``written`` ().
     ``failed`` (what was tried: "find" | "open" | "start" | "session" | "stop" | "about" | "calibrate" | "calibration" |
     "undo" | "give up" | "write", one plain line).
     """
 
     tools_found = Signal(list)
+    tools_near = Signal(list)
     opened = Signal(bool)
     started = Signal()
     ended = Signal(object)
@@ -168,6 +171,8 @@ class Bridge(QObject):
         self._settled.connect(self._on_settled, Qt.ConnectionType.QueuedConnection)
         self._outcomes: dict[str, Callable[[Any], None]] = {
             "find": self.tools_found.emit,
+            "look": lambda _: None,
+            "look no more": lambda _: None,
             "open": self.opened.emit,
             "start": self._on_started,
             "session": self.ended.emit,
@@ -185,6 +190,14 @@ class Bridge(QObject):
     def find(self) -> None:
         """Look for tools."""
         self._ask("find", self._desk.find(), FIND_S)
+
+    def look(self) -> None:
+        """Say which tools are near (``tools_near``), until `look_no_more` or `open`."""
+        self._ask("look", self._desk.look(self._near), STOP_S)
+
+    def look_no_more(self) -> None:
+        """Nobody chooses any more."""
+        self._ask("look no more", self._desk.look_no_more(), STOP_S)
 
     def open(self, url: str) -> None:
         """Connect to a tool, leaving any other."""
@@ -250,6 +263,11 @@ class Bridge(QObject):
         """A new picture of the calibration that ``log`` belongs to. Called on the loop's thread; must stay cheap."""
         log.take(t_us, picture)
         self.pictures.post()
+
+    def _near(self, tools: list[NearTool]) -> None:
+        """Called on the loop's thread."""
+        with contextlib.suppress(RuntimeError):  # the window is gone
+            self.tools_near.emit(tools)  # queued: this object lives in Qt's thread
 
     # -- outcomes -------------------------------------------------------------------------------------------------
 

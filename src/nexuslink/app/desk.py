@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nexuslink.app.asked import Asked
     from nexuslink.app.bench import Bench, Concluded
+    from nexuslink.app.nearby import Nearby, NearTool
     from nexuslink.calibration.picture import Picture
     from nexuslink.device.discovery import FoundTool
     from nexuslink.device.nexus import Nexus
@@ -48,6 +49,22 @@ class Desk:
         self._bench: Bench | None = None
         self._calibration: asyncio.Task[Concluded] | None = None
         self._session: LiveSession | None = None
+        self._nearby: Nearby | None = None
+
+    async def look(self, callback: Callable[[list[NearTool]], None]) -> None:
+        """Tell of the tools that are near, again and again, until `look_no_more` or until one is opened."""
+        from nexuslink.app.nearby import Nearby
+        from nexuslink.device.discovery import Discovery
+        from nexuslink.device.remembered import USUAL
+
+        if self._nearby is None:
+            self._nearby = Nearby(Discovery(), USUAL)
+        self._nearby.start(callback)
+
+    async def look_no_more(self) -> None:
+        """Nobody chooses any more."""
+        if self._nearby is not None:
+            await self._nearby.stop()
 
     async def find(self) -> list[FoundTool]:
         """Tools that can be reached, the simulated one last. Asking the system may block: done in a thread."""
@@ -58,6 +75,7 @@ class Desk:
     async def open(self, url: str) -> bool:
         """Connect; whether the tool is simulated."""
         self._url = url
+        await self.look_no_more()  # a radio cannot look and connect at once
         return await self._connect(url)
 
     async def _connect(self, url: str) -> bool:
@@ -187,4 +205,5 @@ class Desk:
 
     async def close(self) -> None:
         """The app ends."""
+        await self.look_no_more()
         await self.shut()

@@ -220,7 +220,7 @@ class Supervisor:
         if self._link is not None and self._link.closed_reason is None:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
         # Pairing asks a person: once, and not again and again. Where it was paired before, a bad link looks the same.
-        asked = self._judged.verdict is Verdict.NOT_PAIRED and not self._connections
+        asked = self._judged.verdict in (Verdict.NOT_PAIRED, Verdict.KEY_LOST) and not self._connections
         return Event.FAILED if self._judged.again and not asked else Event.HOPELESS
 
     async def _look(self) -> Event:
