@@ -65,13 +65,14 @@ class Supervisor:
     """One tool. ``target``: a serial number, or an address. Nothing happens before `connect`.
 
     ``streaming``: start the stream by itself, each time. ``rng``: for the pauses. ``cache`` and ``remembered``: what
-    was known before, and is kept; ``None``: nothing. Belongs to one event loop, as ``discovery`` does; several
-    supervisors share one.
+    was known before, and is kept; ``None``: nothing. ``asks``: a tool that has fallen silent is asked whether it is
+    there, and reconnected where it is not. Belongs to one event loop, as ``discovery`` does; several supervisors share
+    one.
     """
 
     def __init__(
         self, target: str, discovery: Discovery, *, streaming: bool = False, rng: Random | None = None,
-        cache: ToolCache | None = USUAL, remembered: RememberedTools | None = None,
+        cache: ToolCache | None = USUAL, remembered: RememberedTools | None = None, asks: bool = True,
     ) -> None:  # fmt: skip
         named = target.removeprefix(MARK)
         self.state = State.OFF
@@ -83,6 +84,7 @@ class Supervisor:
             discovery, self, None if ":" in named else named, named if ":" in named else None, remembered
         )
         self._streaming = streaming
+        self._asks = asks
         self._cache = cache
         self._backoff = Backoff(rng or Random())
         self._progress: Watchers[Progress] = Watchers()
@@ -306,7 +308,7 @@ class Supervisor:
                 continue
             if (now := self._heard(nexus)) != heard:
                 heard, heard_ns = now, nexus.now_ns
-            elif nexus.now_ns - heard_ns > QUIET_NS[self.state] and nexus.state in KNOWN:
+            elif self._asks and nexus.now_ns - heard_ns > QUIET_NS[self.state] and nexus.state in KNOWN:
                 await self._ask(nexus)
                 if self.state is State.READY:
                     heard_ns = nexus.now_ns
