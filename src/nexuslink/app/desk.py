@@ -141,10 +141,8 @@ class Desk:
     async def _ready(self, acted: Callable[[str], str]) -> Nexus:
         """The tool, at rest. A simulated one is made anew, ``acted`` on its address: the simulated person begins when
         the tool is switched on, and must not have finished while this one was reading how to lie."""
-        from nexuslink.app.connection import in_process
-
         connection = self._connection
-        if in_process(connection.url):
+        if connection.in_process:
             return await connection.open(acted(connection.url))
         return await connection.ready()
 
@@ -199,11 +197,9 @@ class Desk:
 
     async def write(self, code: int) -> None:
         """Write what came out to the tool."""
-        from nexuslink.app.connection import in_process
-
         if self._bench is None:
             raise DeskError("There is nothing to write. Calibrate first.")
-        if in_process(self._connection.url):
+        if self._connection.in_process:
             await self._bench.write(code)
         else:  # on the present link: the one that it was measured over may be gone
             await self._bench.write(code, await self._connection.ready())
