@@ -15,7 +15,7 @@ from nexuslink.app.views.choose import ChooseView
 from nexuslink.app.views.connect import ConnectView
 from nexuslink.app.views.verdict import State, VerdictView
 from nexuslink.calibration.archive import Archive, Kind
-from nexuslink.app.nearby import NearTool
+from nexuslink.app.nearby import Near, NearTool
 from nexuslink.protocol.messages import CalibrationRecord
 
 HANG_S = 60.0
@@ -54,7 +54,7 @@ def begin(window, until, tmp_path, archive):
         flow.begin()
         until(lambda: flow.connect_view.listed)
         flow.bridge.look_no_more()
-        flow.connect_view.show_tools([NearTool("Simulated tool", url, simulated=True)])
+        flow.connect_view.show_near(Near((NearTool("Simulated tool", url, simulated=True),)))
         QTest.keyClick(window.view, Qt.Key.Key_C)
         until(lambda: isinstance(window.view, ChooseView))
         return flow.wizard

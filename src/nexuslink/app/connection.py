@@ -7,7 +7,7 @@ one, which begins anew. So a hold on it has no keeper, and its silence is judged
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from nexuslink.device.discovery import Discovery
@@ -17,7 +17,7 @@ from nexuslink.protocol.exchange import LinkState
 from nexuslink.transport.errors import TransportError
 
 if TYPE_CHECKING:
-    from nexuslink.app.nearby import NearTool
+    from nexuslink.app.nearby import Near, NearTool
     from nexuslink.device.nexus import Nexus
     from nexuslink.device.progress import Progress
     from nexuslink.device.remembered import RememberedTools
@@ -30,15 +30,10 @@ BACK_S: Final = 6.0
 NO_TOOL: Final = "No tool is connected. Go back and connect one."
 
 
-def in_process(url: str) -> bool:
-    """A simulated tool that lives in this program."""
-    return url.partition(":")[0].strip().lower() == "sim"
-
-
-def only_one(tools: Sequence[NearTool], remembered: RememberedTools) -> NearTool | None:
+def only_one(near: Near, remembered: RememberedTools) -> NearTool | None:
     """The tool to connect to unasked: the only known real one that is near, unless it was left on purpose."""
-    known = [tool for tool in tools if tool.remembered and tool.present and not tool.simulated]
-    if len(known) != 1 or known[0].serial_number is None:
+    known = [tool for tool in near.tools if tool.remembered and tool.present and not tool.simulated]
+    if not near.settled or len(known) != 1 or known[0].serial_number is None or known[0].trouble:
         return None
     before = remembered.find(known[0].serial_number)
     return None if before is None or before.left else known[0]
@@ -63,23 +58,24 @@ class Connection:
     @property
     def keeper(self) -> Supervisor | None:
         """Who brings this tool back in the middle of a hold."""
-        return None if in_process(self.url) else self._supervisor
+        return None if self.in_process else self._supervisor
+
+    @property
+    def in_process(self) -> bool:
+        """A simulated tool inside this program: opened again it is another one."""
+        return self._supervisor is not None and self._supervisor.once
 
     async def open(self, url: str) -> Nexus:
         """Connect, letting go of any other. Raises `UrlError` or `NoToolError`; bounded. Cancelled, it lets go."""
         async with self._turn:
             await self._let_go()
             self.url = url
-            if in_process(url):  # and nowhere else: nobody need look for it, ask after it, nor remember it
-                self._supervisor = await kept(
-                    url, discovery=Discovery([]), remembered=None, watch=self._watch, asks=False
-                )
-            else:
-                elsewhere = meant(url, self._remembered).radios
-                self._supervisor = await kept(
-                    url, bound_s=PATIENCE_S, discovery=None if elsewhere else self._discovery,
-                    remembered=self._remembered, watch=self._watch,
-                )  # fmt: skip
+            wanted = meant(url, self._remembered)
+            elsewhere = wanted.in_process or wanted.radios
+            self._supervisor = await kept(
+                url, bound_s=PATIENCE_S, discovery=None if elsewhere else self._discovery, remembered=self._remembered,
+                watch=self._watch,
+            )  # fmt: skip
             return await self._supervisor.up(0.0)
 
     async def up(self) -> Nexus:

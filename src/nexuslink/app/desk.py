@@ -87,23 +87,19 @@ class Desk:
     # -- which tool -----------------------------------------------------------------------------------------------
 
     async def look(self, near: Callable[[Near], None], alone: Callable[[NearTool], None]) -> None:
-        """``near(what)`` again and again, until `look_no_more` or until one is opened.
+        """``near(now)`` again and again, until `look_no_more` or until one is opened.
 
         ``alone(tool)`` where there is one to connect to unasked.
         """
         from nexuslink.app.connection import only_one
 
-        def told(what: Near) -> None:
-            near(what)
-            one = only_one(what.tools, self._remembered)
+        def told(now: Near) -> None:
+            near(now)
+            one = only_one(now, self._remembered)
             if one is not None:
                 alone(one)
 
         self._nearby.start(told)
-
-    async def look_no_more(self) -> None:
-        """Nobody chooses any more."""
-        await self._nearby.stop()
 
     async def rename(self, serial_number: str, name: str) -> None:
         """Call a remembered tool so."""
@@ -112,6 +108,10 @@ class Desk:
     async def forget(self, serial_number: str) -> None:
         """Remember a tool no longer."""
         await self._nearby.forget(serial_number)
+
+    async def look_no_more(self) -> None:
+        """Nobody chooses any more."""
+        await self._nearby.stop()
 
     async def open(self, url: str) -> bool:
         """Connect; whether the tool is simulated."""
@@ -141,10 +141,8 @@ class Desk:
     async def _ready(self, acted: Callable[[str], str]) -> Nexus:
         """The tool, at rest. A simulated one is made anew, ``acted`` on its address: the simulated person begins when
         the tool is switched on, and must not have finished while this one was reading how to lie."""
-        from nexuslink.app.connection import in_process
-
         connection = self._connection
-        if in_process(connection.url):
+        if connection.in_process:
             return await connection.open(acted(connection.url))
         return await connection.ready()
 
@@ -199,11 +197,9 @@ class Desk:
 
     async def write(self, code: int) -> None:
         """Write what came out to the tool."""
-        from nexuslink.app.connection import in_process
-
         if self._bench is None:
             raise DeskError("There is nothing to write. Calibrate first.")
-        if in_process(self._connection.url):
+        if self._connection.in_process:
             await self._bench.write(code)
         else:  # on the present link: the one that it was measured over may be gone
             await self._bench.write(code, await self._connection.ready())

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from nexuslink.app.views.prepare import PrepareView
     from nexuslink.app.views.result import ResultView
     from nexuslink.app.wizard import Wizard
+    from nexuslink.device.discovery import Discovery
     from nexuslink.device.progress import Progress
+    from nexuslink.device.remembered import RememberedTools
     from nexuslink.live.session import SessionResult
     from nexuslink.release.plans import Plan
 
@@ -42,7 +44,10 @@ class Flow(QObject):
         record: bool = True,
         still: bool = False,
         sound: bool = True,
+        discovery: Discovery | None = None,
+        remembered: RememberedTools | None = None,
     ) -> None:
+        """``discovery`` and ``remembered``: the usual ones, see `Desk`."""
         super().__init__(window)
         self.window_ = window
         self._device_url = device_url
@@ -52,6 +57,7 @@ class Flow(QObject):
         self._record = record
         self._still = still
         self._with_sound = sound
+        self._known = (discovery, remembered)
         self._simulated = False
         self._plan: Plan | None = None
         self._result: SessionResult | None = None
@@ -80,7 +86,7 @@ class Flow(QObject):
 
         if self._record and self._recording_dir is None:
             self._recording_dir = default_recording_dir()
-        bridge = self.bridge = Bridge(self._recording_dir if self._record else None, self)
+        bridge = self.bridge = Bridge(self._recording_dir if self._record else None, self, *self._known)
         self.finding.begin(bridge)
         bridge.progressed.connect(self._progressed)
         bridge.started.connect(self._started)

@@ -38,7 +38,7 @@ BUSY: Final = (State.CONNECTING, State.HANDSHAKING)
 """Somebody was found: this has bounds of its own, and a person may be comparing digits."""
 ELSEWHERE: Final = frozenset({Verdict.NOT_THERE, Verdict.NO_ANSWER, Verdict.OTHER_TOOL, Verdict.NO_LINK})
 """Said of a port at which the tool was only guessed, these mean no more than that it is not there."""
-FINAL: Final = frozenset({Verdict.IMPOSTOR, Verdict.NOT_PAIRED, Verdict.OTHER_VERSION})
+FINAL: Final = frozenset({Verdict.IMPOSTOR, Verdict.NOT_PAIRED, Verdict.KEY_LOST, Verdict.OTHER_VERSION})
 """Of the tool itself, and no waiting changes it."""
 _SERIAL: Final = re.compile(r"[A-Za-z]{1,8}-[0-9]{1,14}")
 """What is taken for a serial number without a mark before it."""
@@ -56,6 +56,11 @@ class Meant:
     def is_address(self) -> bool:
         """By where it is, and not by who it is."""
         return ":" in self.target
+
+    @property
+    def in_process(self) -> bool:
+        """A simulated tool inside this program: opened again it is another one, and nobody could bring it back."""
+        return self.target.lower().startswith("sim:")
 
 
 def is_tool(text: str) -> bool:
@@ -105,26 +110,30 @@ def _radio(url: str) -> str:
 
 def discovery_for(wanted: Meant) -> Discovery:
     """Every usual finder, and the other radios on which this tool may be."""
+    if wanted.in_process:
+        return Discovery([])
     return Discovery([*usual_finders(), *(RadioFinder(radio) for radio in wanted.radios)])
 
 
 async def kept(
     target: str, *, bound_s: float = FIND_S, discovery: Discovery | None = None,
     remembered: RememberedTools | None = USUAL, cache: ToolCache | None = USUAL_CACHE, streaming: bool = False,
-    rng: Random | None = None, watch: Callable[[Progress], None] | None = None, asks: bool = True,
+    once: bool = False, rng: Random | None = None, watch: Callable[[Progress], None] | None = None,
 ) -> Supervisor:  # fmt: skip
     """The tool, connected, and kept so until `Supervisor.disconnect`.
 
     Raises `UrlError` for a target that cannot be one, else `NoToolError`: one line, why, and the next step. An address
     is tried once; a serial number is looked for during ``bound_s``, and an attempt that is under way then is let end.
-    Nothing is left over when it raises or is cancelled. ``watch`` is subscribed from the beginning.
+    Nothing is left over when it raises or is cancelled. ``once``: one connection, whose silence nobody judges; when it
+    has ended there is no other. A tool inside this program always has only one, and is not remembered. ``watch``: see
+    `Supervisor.subscribe`, from the beginning.
     """
     wanted = meant(target, remembered)
-    if discovery is None:
-        discovery = discovery_for(wanted)
+    once |= wanted.in_process
     supervisor = Supervisor(
-        wanted.target, discovery, streaming=streaming, rng=rng, cache=cache, remembered=remembered, asks=asks
-    )
+        wanted.target, discovery or discovery_for(wanted), streaming=streaming, rng=rng, cache=cache,
+        remembered=None if wanted.in_process else remembered, asks=not once, once=once,
+    )  # fmt: skip
     if watch is not None:
         supervisor.subscribe(watch)
     try:
@@ -144,7 +153,7 @@ async def connection(
 
     One connection: it is not changed for a better one, and when it is lost, it is lost.
     """
-    supervisor = await kept(target, bound_s=bound_s, remembered=remembered, cache=cache)
+    supervisor = await kept(target, bound_s=bound_s, remembered=remembered, cache=cache, once=True)
     try:
         with supervisor.holding():
             yield await supervisor.up(0.0)

@@ -78,6 +78,10 @@ class RememberedTools:
         found = {tool.serial_number: tool for path in reversed(self._paths()) if (tool := _read(path)) is not None}
         return [*found.values(), *(tool for serial, tool in reversed(known.items()) if serial not in found)]
 
+    def damaged(self) -> list[Path]:
+        """Files that make no sense."""
+        return [path for path in self._paths() if _read(path) is None]
+
     def find(self, serial_number: str) -> RememberedTool | None:
         """The tool with this serial number."""
         folder = self._folder()

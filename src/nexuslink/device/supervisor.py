@@ -66,13 +66,14 @@ class Supervisor:
 
     ``streaming``: start the stream by itself, each time. ``rng``: for the pauses. ``cache`` and ``remembered``: what
     was known before, and is kept; ``None``: nothing. ``asks``: a tool that has fallen silent is asked whether it is
-    there, and reconnected where it is not. Belongs to one event loop, as ``discovery`` does; several supervisors share
-    one.
+    there, and reconnected where it is not. ``once``: when the first connection ends, that is the end. Belongs to one
+    event loop, as ``discovery`` does; several supervisors share one.
     """
 
     def __init__(
         self, target: str, discovery: Discovery, *, streaming: bool = False, rng: Random | None = None,
         cache: ToolCache | None = USUAL, remembered: RememberedTools | None = None, asks: bool = True,
+        once: bool = False,
     ) -> None:  # fmt: skip
         named = target.removeprefix(MARK)
         self.state = State.OFF
@@ -85,6 +86,7 @@ class Supervisor:
         )
         self._streaming = streaming
         self._asks = asks
+        self.once = once
         self._cache = cache
         self._backoff = Backoff(rng or Random())
         self._progress: Watchers[Progress] = Watchers()
@@ -223,7 +225,8 @@ class Supervisor:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
         # Pairing asks a person: once, and not again and again. Where it was paired before, a bad link looks the same.
         asked = self._judged.verdict in (Verdict.NOT_PAIRED, Verdict.KEY_LOST) and not self._connections
-        return Event.FAILED if self._judged.again and not asked else Event.HOPELESS
+        over = asked or (self.once and self._connections > 0)
+        return Event.FAILED if self._judged.again and not over else Event.HOPELESS
 
     async def _look(self) -> Event:
         await self._let_go()
