@@ -33,16 +33,13 @@ class Finding(QObject):
         self._to_calibrate = False
         self._unasked = url is None
         """Nobody has said anything yet about which tool it is to be."""
-        self._names: dict[str, str] = {}
         view = self.view = ConnectView(window)
         view.picked.connect(self.open)
         view.calibrate.connect(self.open_to_calibrate)
-        view.search.connect(self.look)
         view.stopped.connect(self.stop)
         window.add(view)
         if url is not None:
-            view.show_connecting(self._name(url))
-            view.set_simulated(is_simulated(url))
+            view.show_connecting(url)
         else:
             view.show_looking()
         window.go(view)
@@ -50,6 +47,8 @@ class Finding(QObject):
     def begin(self, bridge: Bridge) -> None:
         """The loop stands."""
         self._bridge = bridge
+        self.view.renamed.connect(bridge.rename)
+        self.view.forgotten.connect(bridge.forget)
         bridge.tools_near.connect(self._near)
         bridge.alone.connect(self._alone)
         bridge.opened.connect(self._opened)
@@ -70,8 +69,7 @@ class Finding(QObject):
         self._unasked = False
         if self._bridge is not None:
             self._opening = url
-            self.view.show_connecting(self._name(url))
-            self.view.set_simulated(is_simulated(url))
+            self.view.show_connecting(url)
             self._bridge.open(url)
 
     def open_to_calibrate(self, url: str) -> None:
@@ -97,11 +95,10 @@ class Finding(QObject):
 
     def _near(self, near: Near) -> None:
         if not self._opening:
-            self._names = {tool.url: tool.title for tool in near.tools}
-            self.view.show_tools(near.tools)
+            self.view.show_near(near)
 
     def _alone(self, tool: NearTool) -> None:
-        if self._unasked and self._window.view is self.view:
+        if self._unasked and not self.view.touched:
             self.open(tool.url)
 
     def _opened(self, simulated: bool) -> None:
@@ -109,25 +106,17 @@ class Finding(QObject):
         self.opened.emit(simulated, self._to_calibrate)
 
     def _unreached(self, verdict: Verdict | None, message: str) -> None:
+        from nexuslink.device.next_steps import next_step
+
         self._opening = ""
         self._window.go(self.view)
-        self.view.show_failed(message)
+        self.view.show_failed(message, next_step(verdict) if verdict is not None else None)
         if self._bridge is not None:
             self._bridge.look()
 
     def _progressed(self, progress: Progress) -> None:
         if not self._opening:
             return
-        from nexuslink.app.link_words import opening
+        from nexuslink.device.next_steps import next_step
 
-        self.view.show_step(*opening(progress, self._name(self._opening)))
-
-    def _name(self, url: str) -> str:
-        if is_simulated(url):
-            return "the simulated tool"
-        return self._names.get(url) or url.removeprefix("tool:") or "the tool used last"
-
-
-def is_simulated(url: str) -> bool:
-    """As far as a URL can tell; the tool itself says it once it is connected."""
-    return url.partition(":")[0] == "sim"
+        self.view.show_progress(progress.state, next_step(progress.verdict) if progress.verdict is not None else None)

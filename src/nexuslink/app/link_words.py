@@ -10,7 +10,6 @@ from typing import Final
 
 from nexuslink.app.words import number, percent
 from nexuslink.device.course import UP, State
-from nexuslink.device.next_steps import next_step
 from nexuslink.device.progress import LinkFigures, Progress
 from nexuslink.device.verdict import Verdict
 
@@ -37,20 +36,6 @@ _CAUSES: Final[Mapping[Verdict, str]] = {
 }
 """The same where the cause is known."""
 _CARRIERS: Final[Mapping[str, str]] = {"serial": "USB", "ble": "Bluetooth", "tcp": "network", "sim": "simulated"}
-_OPENING: Final[Mapping[State, str]] = {
-    State.SCANNING: "Looking for {}.",
-    State.LOST: "Looking for {}.",
-    State.CONNECTING: "Connecting to {}.",
-    State.HANDSHAKING: "Greeting {}.",
-}
-ESCAPE: Final = "Esc to choose another."
-
-
-def opening(progress: Progress, name: str) -> tuple[str, str]:
-    """How far connecting is, and a line below: what the latest attempt failed of, and the way out."""
-    lead = _OPENING.get(progress.state, "Connecting to {}.").format(name)
-    failed = progress.state in (State.SCANNING, State.LOST) and progress.verdict is not None
-    return lead, f"{next_step(progress.verdict).line} {ESCAPE}" if failed and progress.verdict else ESCAPE
 
 
 def carrier(url: str) -> str:
