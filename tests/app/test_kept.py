@@ -3,8 +3,11 @@
 import asyncio
 import itertools
 import time
+from dataclasses import replace
 
 import pytest
+from nexus_simulator import tool as simulator
+from nexus_simulator.factory import identity_of
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from reachable import Bus, OnTcp, OnWire, tool
@@ -13,7 +16,7 @@ from nexuslink.app.bridge import LoopThread
 from nexuslink.app.flow import Flow
 from nexuslink.app.views.calibrate import CalibrateView
 from nexuslink.app.views.choose import ChooseView
-from nexuslink.app.views.connect import ConnectView
+from nexuslink.app.views.connect import ConnectView, Mood
 from nexuslink.app.views.hold import HoldView
 from nexuslink.app.views.prepare import PrepareView
 from nexuslink.device.discovery import Discovery
@@ -189,13 +192,16 @@ def test_who_leaves_on_purpose_is_not_connected_again(window, begin, until, worl
 
 
 @pytest.mark.parametrize("left", [False, True])
-def test_the_only_known_tool_is_connected_unasked_unless_it_was_left(window, begin, until, world, left):
+def test_the_only_known_tool_is_connected_unasked_unless_it_was_left(window, begin, until, world, left, monkeypatch):
+    monkeypatch.setattr(
+        simulator, "identity_of", lambda *given: replace(identity_of(*given), serial_number="NX-000005")
+    )
     one = world.add(OnWire, world.bus, True)
     remembered = RememberedTools(lambda: None)
     remembered.keep(RememberedTool(one.serial_number, left=left, urls=(one.url,)))
     flow = begin(None, autostart=False, remembered=remembered)
     if left:
-        until(lambda: flow.connect_view.listed)
+        until(lambda: flow.connect_view._near is not None and flow.connect_view._near.settled)
         assert not flow.finding._opening
     else:
         until(lambda: isinstance(window.view, PrepareView))
@@ -210,14 +216,15 @@ def test_connecting_unasked_can_be_stopped(window, begin, until, world):
 
     server = world.do(mute())
     flow = begin(f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}", autostart=False)
-    until(lambda: opened and flow.connect_view.lead.startswith("Greeting"))
-    assert "Esc to choose another." in flow.connect_view.note
+    until(lambda: opened)
+    assert flow.connect_view.mood is Mood.CONNECTING
+    assert flow.connect_view._cancel.isVisible()
     began = time.monotonic()
     QTest.keyClick(window.view, Qt.Key.Key_Escape)
-    assert flow.connect_view.lead == "Looking for tools."
+    assert flow.connect_view.mood is Mood.CHOOSING
     until(lambda: not flow.bridge._waiting)
     assert time.monotonic() - began < GUARD_S / 3
-    assert "▲" not in flow.connect_view.note
+    assert flow.connect_view.mood is Mood.CHOOSING
     tasks = [task.get_name() for task in asyncio.all_tasks(flow.bridge._thread.loop)]
     assert "nexuslink supervisor" not in tasks
 

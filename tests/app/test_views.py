@@ -141,7 +141,18 @@ def verdict_refused(window) -> VerdictView:
     return view
 
 
-VIEWS = [connect, connect_off, connect_failed, prepare, hold, result, choose, choose_poses, calibrate, calibrate_turning]
+VIEWS = [
+    connect,
+    connect_off,
+    connect_failed,
+    prepare,
+    hold,
+    result,
+    choose,
+    choose_poses,
+    calibrate,
+    calibrate_turning,
+]
 VIEWS += [calibrate_lost, verdict, verdict_asking, verdict_failed, verdict_refused]
 
 

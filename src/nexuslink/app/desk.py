@@ -101,6 +101,10 @@ class Desk:
 
         self._nearby.start(told)
 
+    async def look_no_more(self) -> None:
+        """Nobody chooses any more."""
+        await self._nearby.stop()
+
     async def rename(self, serial_number: str, name: str) -> None:
         """Call a remembered tool so."""
         await self._nearby.rename(serial_number, name)
@@ -108,10 +112,6 @@ class Desk:
     async def forget(self, serial_number: str) -> None:
         """Remember a tool no longer."""
         await self._nearby.forget(serial_number)
-
-    async def look_no_more(self) -> None:
-        """Nobody chooses any more."""
-        await self._nearby.stop()
 
     async def open(self, url: str) -> bool:
         """Connect; whether the tool is simulated."""

@@ -98,7 +98,7 @@ class Finding(QObject):
             self.view.show_near(near)
 
     def _alone(self, tool: NearTool) -> None:
-        if self._unasked and self._window.view is self.view:
+        if self._unasked and not self.view.touched:
             self.open(tool.url)
 
     def _opened(self, simulated: bool) -> None:

@@ -191,6 +191,11 @@ class ConnectView(View):
         return self._mood
 
     @property
+    def touched(self) -> bool:
+        """A person has pointed at a tool."""
+        return self._touched
+
+    @property
     def chosen(self) -> NearTool | None:
         """The tool that would be connected to."""
         card = self._group.checkedButton()
