@@ -139,6 +139,7 @@ class NearList:
                 way.there = False
             if now_s - way.last_s > GONE_S and not way.present(now_s):
                 del self._ways[name]
+        self._heard &= {way.found.serial_number or "" for way in self._ways.values()}
 
     def silence(self, source: str, now_s: float) -> None:
         """A radio hears nothing any more: whoever it heard is away."""
