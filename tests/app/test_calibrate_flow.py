@@ -10,12 +10,12 @@ from PySide6.QtTest import QTest
 from nexuslink.app.asked import Asked, code_text
 from nexuslink.app.bench import acted
 from nexuslink.app.flow import Flow
+from nexuslink.app.nearby import Near, NearTool
 from nexuslink.app.views.calibrate import CalibrateView
 from nexuslink.app.views.choose import ChooseView
 from nexuslink.app.views.connect import ConnectView
 from nexuslink.app.views.verdict import State, VerdictView
 from nexuslink.calibration.archive import Archive, Kind
-from nexuslink.app.nearby import NearTool
 from nexuslink.protocol.messages import CalibrationRecord
 
 HANG_S = 60.0
@@ -54,7 +54,7 @@ def begin(window, until, tmp_path, archive):
         flow.begin()
         until(lambda: flow.connect_view.listed)
         flow.bridge.look_no_more()
-        flow.connect_view.show_tools([NearTool("Simulated tool", url, simulated=True)])
+        flow.connect_view.show_near(Near((NearTool("Simulated tool", url, simulated=True),)))
         QTest.keyClick(window.view, Qt.Key.Key_C)
         until(lambda: isinstance(window.view, ChooseView))
         return flow.wizard
