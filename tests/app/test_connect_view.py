@@ -212,14 +212,14 @@ def test_arrows_choose_and_bring_into_view(view, settle):
     tools = [replace(NEW, key=f"{n}", url=f"tool:NX-{n}", title=f"Tool {n}") for n in range(12)]
     view.show_near(near(*tools))
     settle()
-    bar = view._scroll.verticalScrollBar()
+    bar = view._shelf.verticalScrollBar()
     assert bar.maximum() > 0 and bar.value() == 0
     keys(view, *[Qt.Key.Key_Down] * 14)
     assert view.chosen == SIMULATED and view.badge.isVisible()
     assert bar.value() > 0
     keys(view, Qt.Key.Key_Up)
     assert view.chosen == tools[-1] and not view.badge.isVisible()
-    assert view._scroll.geometry().bottom() < view._connect.y()
+    assert view._shelf.geometry().bottom() < view._connect.y()
 
 
 def test_c_calibrates_the_chosen_tool(view):
@@ -344,7 +344,7 @@ def test_a_hostile_name_stays_on_its_card(view, settle):
     view.show_near(near(replace(NEW, title="W" * 200), replace(NEW, key="b", title="\u202e" + "x" * 60)))
     settle()
     for card in view._cards:
-        assert card.width() <= view._scroll.width()
+        assert card.width() <= view._shelf.width()
     assert view.grab().toImage().pixelColor(720, 220) == colour(view.tokens.ground)
 
 
