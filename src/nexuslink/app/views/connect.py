@@ -53,6 +53,9 @@ class Mood(Enum):
     FORGETTING = auto()
 
 
+_ASKING = (Mood.RENAMING, Mood.FORGETTING)
+
+
 class ConnectView(View):
     """``picked`` carries the URL of the tool to connect to, ``calibrate`` that of one to be calibrated.
 
@@ -82,6 +85,7 @@ class ConnectView(View):
         self._mood = Mood.CHOOSING
         self._touched = False  # a person has chosen: from then on the choice is left alone
         self._tried = ""
+        self._to_calibrate = False  # what trying again means
         self._stage: tuple[str, NextStep | None] | None = None
         self._failure: Guidance | None = None
         self._connect.clicked.connect(self._act)
@@ -149,8 +153,11 @@ class ConnectView(View):
 
     def show_near(self, near: Near) -> None:
         """What is near now. The choice stays where it was if that tool is still there."""
+        before = self.chosen
         self._near = near
         moved = self._shelf.feed(near.tools)
+        if before is not None and self.chosen is None and self._mood in _ASKING:
+            self._mood = Mood.CHOOSING  # whom it was about is gone
         self._choose()
         self._refresh()
         if moved:
@@ -241,10 +248,11 @@ class ConnectView(View):
         """The main button."""
         tool = self.chosen
         if self._mood is Mood.FAILED and self._tried:
-            self.picked.emit(self._tried)
+            (self.calibrate if self._to_calibrate else self.picked).emit(self._tried)
         elif self._mood in (Mood.CHOOSING, Mood.FAILED) and tool is not None:
+            self._to_calibrate = False
             self.picked.emit(tool.url)
-        elif self._mood in (Mood.RENAMING, Mood.FORGETTING) and tool is not None and tool.serial_number:
+        elif self._mood in _ASKING and tool is not None and tool.serial_number:
             mood, self._mood = self._mood, Mood.CHOOSING
             self.setFocus()
             if mood is Mood.FORGETTING:
@@ -256,6 +264,7 @@ class ConnectView(View):
     def _pick_to_calibrate(self) -> None:
         tool = self.chosen
         if tool is not None:
+            self._to_calibrate = True
             self.calibrate.emit(tool.url)
 
     def _ask(self, mood: Mood) -> None:
@@ -282,7 +291,7 @@ class ConnectView(View):
     def _refresh(self) -> None:
         """Words and buttons for the present state."""
         mood, tool = self._mood, self.chosen
-        asking = mood in (Mood.RENAMING, Mood.FORGETTING)
+        asking = mood in _ASKING
         self._lead.set_text(self._leading())
         said = self._said()
         if said is not None:
