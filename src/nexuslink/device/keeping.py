@@ -118,14 +118,15 @@ def discovery_for(wanted: Meant) -> Discovery:
 async def kept(
     target: str, *, bound_s: float = FIND_S, discovery: Discovery | None = None,
     remembered: RememberedTools | None = USUAL, cache: ToolCache | None = USUAL_CACHE, streaming: bool = False,
-    once: bool = False, rng: Random | None = None,
+    once: bool = False, rng: Random | None = None, watch: Callable[[Progress], None] | None = None,
 ) -> Supervisor:  # fmt: skip
     """The tool, connected, and kept so until `Supervisor.disconnect`.
 
     Raises `UrlError` for a target that cannot be one, else `NoToolError`: one line, why, and the next step. An address
     is tried once; a serial number is looked for during ``bound_s``, and an attempt that is under way then is let end.
     Nothing is left over when it raises or is cancelled. ``once``: one connection, whose silence nobody judges; when it
-    has ended there is no other. A tool inside this program always has only one, and is not remembered.
+    has ended there is no other. A tool inside this program always has only one, and is not remembered. ``watch``: see
+    `Supervisor.subscribe`, from the beginning.
     """
     wanted = meant(target, remembered)
     once |= wanted.in_process
@@ -133,6 +134,8 @@ async def kept(
         wanted.target, discovery or discovery_for(wanted), streaming=streaming, rng=rng, cache=cache,
         remembered=None if wanted.in_process else remembered, asks=not once, once=once,
     )  # fmt: skip
+    if watch is not None:
+        supervisor.subscribe(watch)
     try:
         await _Attempt(supervisor, wanted).connected(bound_s)
     except BaseException:
