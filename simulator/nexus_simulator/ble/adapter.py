@@ -237,6 +237,7 @@ class Adapter:
             controller = self._controller = AirController("host", air(self.address.rest), adapter=True)
             self._generation = controller.generation
             host = Host(controller, controller)
+            controller.on_off = lambda: host.emit("flush")  # bumble itself waits on, for the peer or for an answer
         else:
             self._transport = await open_transport(f"{self.address.scheme}:{self.address.rest}")
             host = Host(self._transport.source, self._transport.sink)
