@@ -13,7 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from random import Random
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from unittest import mock
 
 from nexus_simulator.ble.pairing import Method, Security
@@ -46,6 +46,7 @@ CLOSE_BOUND_S: Final = 9.0
 """For `Nexus.close` without a supervisor: STOP, the radio's two bounds, and an `open` that is still being taken back."""
 STEP_S: Final = 0.003
 OPEN: Final = Security(method=Method.NOTHING, always_open=True)
+T = TypeVar("T")
 _airs = itertools.count()
 
 
@@ -230,12 +231,18 @@ class Program:
 # ---- a story --------------------------------------------------------------------------------------------------------
 def kept(seed: int) -> Told:
     """A supervisor's moment."""
-    return _alone(_struck("air, kept", seed, Keeper))
+    return _judged(_struck("air, kept", seed, Keeper))
 
 
 def linked(seed: int) -> Told:
     """A moment of a program that has a link and nobody who keeps it."""
-    return _alone(_struck("air, link", seed, Program))
+    return _judged(_struck("air, link", seed, Program))
+
+
+def _judged(story: Coroutine[Any, Any, Told]) -> Told:
+    told, left = alone(story)
+    told.problems += left
+    return told.judge()
 
 
 async def _struck(level: str, seed: int, kind: type[Keeper] | type[Program]) -> Told:
@@ -263,7 +270,7 @@ async def _struck(level: str, seed: int, kind: type[Keeper] | type[Program]) -> 
                 host.begin()
         await until(lambda: _fresh(host.nexus, before, heard))
         told.back_s = asyncio.get_running_loop().time() - ended
-    return told.judge()
+    return told
 
 
 @contextlib.asynccontextmanager
@@ -309,19 +316,17 @@ def _fresh(nexus: Nexus | None, before: Nexus | None, heard: int) -> bool:
     return nexus.decoder.link.received > (heard + FRESH if nexus is before else FRESH // 4)
 
 
-def _alone(story: Coroutine[Any, Any, Told]) -> Told:
-    """On a loop of its own, in virtual time; what is left over is a problem."""
+def alone(story: Coroutine[Any, Any, T]) -> tuple[T, list[str]]:
+    """On a loop of its own, in virtual time: the result, and what is left over afterwards."""
     threads = set(threading.enumerate())
 
-    async def whole() -> Told:
-        told = await story
+    async def whole() -> tuple[T, list[str]]:
+        result = await story
         await asyncio.sleep(0.0)
-        told.problems += [f"a task is left over: {task!r}" for task in asyncio.all_tasks() - {asyncio.current_task()}]
+        left = [f"a task is left over: {task!r}" for task in asyncio.all_tasks() - {asyncio.current_task()}]
         timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
-        told.problems += [f"a timer is left over: {timer!r}" for timer in timers if not timer.cancelled()]
-        return told
+        return result, left + [f"a timer is left over: {timer!r}" for timer in timers if not timer.cancelled()]
 
     with host_clock(), asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        told = runner.run(whole())
-    told.problems += [f"a thread is left over: {one.name}" for one in set(threading.enumerate()) - threads]
-    return told
+        result, left = runner.run(whole())
+    return result, left + [f"a thread is left over: {one.name}" for one in set(threading.enumerate()) - threads]

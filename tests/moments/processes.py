@@ -11,6 +11,7 @@ import queue
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ from .plan import GUARD_S, Phase, Told, drawn
 LEVEL: Final = "process"
 LASTS_S: Final = {Phase.SCAN: 0.1, Phase.CONNECT: 0.5, Phase.HANDSHAKE: 0.2, Phase.STREAM: 1.0, Phase.DISCONNECT: 0.03}
 OUTAGE_S: Final = 1.0
+COMPLAINTS: Final = ("/nexuslink/", "/nexus_simulator/", "never retrieved", "destroyed but it is pending")
 ROOT: Final = Path(__file__).parents[2]
 SERVE: Final = """
 import argparse, sys
@@ -99,11 +101,18 @@ class Scene:
     def __init__(self, seed: int, rng: Random) -> None:
         self.rng = rng
         self._seed, self._starts = seed, 0
+        self._folder = tempfile.TemporaryDirectory(prefix="nexus-moment-")
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self._port = taken.getsockname()[1]
         self._processes: list[Process] = []
-        self.tool = self._tool()
-        self.host = self._host()
+        self.tool, self.host, self.spare = self._tool(), self._host(), self._host()
+        self._wait_for(self.tool, self.host, self.spare)
+
+    @staticmethod
+    def _wait_for(*processes: Process) -> None:
+        """Until they are ready: a tool says its address then, a host that it is."""
+        for process in processes:
+            process.until(lambda line: line == "ready" or line.startswith("ble://SIM-"))
 
     def _started(self, *command: str) -> Process:
         self._processes.append(Process(*command))
@@ -112,37 +121,39 @@ class Scene:
     def _tool(self) -> Process:
         tool = self._started(
             "-c", SERVE, "sim", "serve", "--ble", f"tcp-server:127.0.0.1:{self._port}", "--bonding", "always",
-            "--seed", str(self._seed), "--boot", str(self._starts),
+            "--bonds", f"{self._folder.name}/bonds", "--seed", str(self._seed), "--boot", str(self._starts),
         )  # fmt: skip
         self._starts += 1
-        tool.until(lambda line: line.startswith("ble://SIM-"))
         return tool
 
     def _host(self) -> Process:
         radio = f"bumble:tcp-client:127.0.0.1:{self._port}"
-        host = self._started("-m", "moments.host", radio, f"SIM-{self._seed:05}")
-        host.until(lambda line: line == "ready")
-        return host
+        return self._started("-m", "moments.host", radio, f"SIM-{self._seed:05}")
 
     def tool_killed(self) -> float:
         """It comes back after a while, as after its power was cut."""
         self.tool.kill()
         time.sleep(self.rng.uniform(0.0, OUTAGE_S))
         self.tool = self._tool()
+        self._wait_for(self.tool)
         return time.monotonic()
 
     def host_killed(self) -> float:
-        """Another one comes, on the same computer or on another one: it has no bond."""
-        other = self._host()
+        """Another one comes; it has no bond."""
+        return self.next_host()
+
+    def next_host(self) -> float:
+        """The one that waits takes over."""
         self.host.kill()
-        self.host = other
-        other.go()
+        self.host = self.spare
+        self.host.go()
         return time.monotonic()
 
     def close(self) -> None:
         """All of them are gone."""
         for process in self._processes:
             process.kill()
+        self._folder.cleanup()
 
 
 CAUSES: Final[tuple[Callable[[Scene], float], ...]] = (Scene.tool_killed, Scene.host_killed)
@@ -168,16 +179,15 @@ def _struck(seed: int) -> Told:
         time.sleep(rng.uniform(0.0, LASTS_S[phase]))
         ended = cause(scene)
         if scene.host is host and phase is Phase.DISCONNECT:  # that one has had its day
-            host.kill()
-            scene.host = scene._host()
-            scene.host.go()
-            ended = time.monotonic()
+            ended = scene.next_host()
         at = 0.0
         while at < ended:
             _, at = scene.host.until(lambda line: line == "data")
         told.back_s = at - ended
-        if any("Traceback" in process.complaints for process in scene._processes):
-            told.problems.append("a process complained with a traceback")
+        scene.close()
+        for process in scene._processes:
+            if any(ours in process.complaints for ours in COMPLAINTS):  # bumble logs tracebacks of its own
+                told.problems.append(f"a process complained: {process.complaints[-2000:]}")
     except TimeoutError as error:
         told.problems.append(str(error))
     finally:

@@ -184,6 +184,8 @@ class BleTransport:
         async with scan:
             found = await scan.find(self._fits, self._find_s)
             if found is None:
+                if scan.trouble is not None:
+                    raise scan.trouble
                 raise OutOfReachError(f"{self._name}: not heard within {self._find_s:g} s; {_others(scan.tools())}")
             if self._exact(found):
                 return found
