@@ -18,6 +18,7 @@ from bleak.exc import (
 
 from nexuslink.transport.ble_words import PERMISSION, ROWS, SETTINGS, Step, ble_error, signature, too_late
 from nexuslink.transport.errors import (
+    KeyLostError,
     LinkLostError,
     NoRadioError,
     NotANexusError,
@@ -69,8 +70,8 @@ RAISED: list[tuple[BaseException, type[TransportError], str]] = [
     (BleakError("Bleak requires BlueZ >= 5.55."), RadioServiceError, "update it"),
     (dbus("org.bluez.Error.NotPermitted", "Notify acquired"), ToolTakenError, "another program"),
     (dbus("org.bluez.Error.AlreadyConnected", "Already Connected"), ToolTakenError, "another program"),
-    (BleakError("Peer removed pairing information"), PairingError, f"remove it in {SETTINGS}"),
-    (BleakError("HCI_Error(PIN_OR_KEY_MISSING_ERROR)"), PairingError, f"remove it in {SETTINGS}"),
+    (BleakError("Peer removed pairing information"), KeyLostError, f"remove it in {SETTINGS}"),
+    (BleakError("HCI_Error(PIN_OR_KEY_MISSING_ERROR)"), KeyLostError, f"remove it in {SETTINGS}"),
     (BleakGATTProtocolError(0x05), PairingError, "press the tool's button"),
     (BleakGATTProtocolError(0x08), PairingError, "press the tool's button"),
     (BleakGATTProtocolError(0x0C), PairingError, "press the tool's button"),

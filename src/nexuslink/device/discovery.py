@@ -96,14 +96,15 @@ class Discovery:
     async def _round(self, quick: bool) -> list[FoundTool]:
         self.rounds += 1
         asked = [finder for finder in self.finders if finder.quick or not quick]
-        answers = await asyncio.gather(*(self._ask(finder) for finder in asked))
+        answers = await asyncio.gather(*(self.ask(finder) for finder in asked))
         found: dict[str, FoundTool] = {}
         for tools in answers:
             for tool in tools[:FOUND_MAX]:
                 found.setdefault(tool.url, tool)
         return list(found.values())
 
-    async def _ask(self, finder: Finder) -> Sequence[FoundTool]:
+    async def ask(self, finder: Finder) -> Sequence[FoundTool]:
+        """Whom one finder sees; what it failed of is in `troubles`. Bounded, never raises."""
         try:
             found = await within(finder.find(self._wanted.keys()), LOOK_BOUND_S)
         except TimeoutError:

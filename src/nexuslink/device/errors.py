@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nexuslink.protocol.messages import MIN_LINK_MESSAGE, Status
+
+if TYPE_CHECKING:
+    from nexuslink.device.verdict import Verdict
 
 
 class DeviceError(Exception):
@@ -58,6 +61,11 @@ class ImpostorError(DeviceError):
 
 class NoToolError(DeviceError):
     """The wanted tool was not to be had in time."""
+
+    def __init__(self, message: str, verdict: Verdict | None = None) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        """Of the attempt that says most about why, where there was one."""
 
 
 _WORDS: Final[dict[int, str]] = {

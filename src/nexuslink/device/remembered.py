@@ -49,6 +49,8 @@ class RememberedTool:
     """This computer has a bond with it."""
     last_seen: str = ""
     """ISO 8601, for people only: nothing is computed from it."""
+    left: bool = False
+    """The person went away from it on purpose; until it is connected again nobody connects to it unasked."""
 
 
 def usual_folder() -> Path | None:
@@ -76,6 +78,10 @@ class RememberedTools:
         found = {tool.serial_number: tool for path in reversed(self._paths()) if (tool := _read(path)) is not None}
         return [*found.values(), *(tool for serial, tool in reversed(known.items()) if serial not in found)]
 
+    def damaged(self) -> list[Path]:
+        """Files that make no sense."""
+        return [path for path in self._paths() if _read(path) is None]
+
     def find(self, serial_number: str) -> RememberedTool | None:
         """The tool with this serial number."""
         folder = self._folder()
@@ -90,7 +96,10 @@ class RememberedTools:
         return next((tool for tool in self.all() if tool.urls[:1] == (url,)), None)
 
     def keep(self, tool: RememberedTool) -> RememberedTool:
-        """Remember what is known now; what is not said stays as it was. A bond stays until `forget`."""
+        """Remember what is known now; what is not said stays as it was. A bond stays until `forget`.
+
+        Who is kept anew has come back: it is not ``left`` unless ``tool`` says so.
+        """
         before = self.find(tool.serial_number)
         if before is not None:
             tool = replace(
@@ -120,6 +129,12 @@ class RememberedTools:
         tool = self.find(serial_number)
         if tool is not None:
             self.keep(replace(tool, name=name[:TEXT_MAX] or tool.serial_number))
+
+    def leave(self, serial_number: str) -> None:
+        """The person went away from it on purpose. Nothing happens for a tool that is not known."""
+        tool = self.find(serial_number)
+        if tool is not None:
+            self.keep(replace(tool, left=True))
 
     def forget(self, serial_number: str) -> None:
         """Know it no longer, its bond included. The system's own key is the system's to remove."""
@@ -204,7 +219,7 @@ def _value(name: str, value: Any) -> Any:
     if name == "urls":
         given = value if isinstance(value, list) else []
         return tuple(text for item in given[:URLS_MAX] if (text := _text(item)))
-    if name in ("simulated", "bonded"):
+    if name in ("simulated", "bonded", "left"):
         return value is True
     return _text(value)
 

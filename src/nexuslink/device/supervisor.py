@@ -65,13 +65,15 @@ class Supervisor:
     """One tool. ``target``: a serial number, or an address. Nothing happens before `connect`.
 
     ``streaming``: start the stream by itself, each time. ``rng``: for the pauses. ``cache`` and ``remembered``: what
-    was known before, and is kept; ``None``: nothing. Belongs to one event loop, as ``discovery`` does; several
-    supervisors share one.
+    was known before, and is kept; ``None``: nothing. ``asks``: a tool that has fallen silent is asked whether it is
+    there, and reconnected where it is not. ``once``: when the first connection ends, that is the end. Belongs to one
+    event loop, as ``discovery`` does; several supervisors share one.
     """
 
     def __init__(
         self, target: str, discovery: Discovery, *, streaming: bool = False, rng: Random | None = None,
-        cache: ToolCache | None = USUAL, remembered: RememberedTools | None = None,
+        cache: ToolCache | None = USUAL, remembered: RememberedTools | None = None, asks: bool = True,
+        once: bool = False,
     ) -> None:  # fmt: skip
         named = target.removeprefix(MARK)
         self.state = State.OFF
@@ -83,6 +85,8 @@ class Supervisor:
             discovery, self, None if ":" in named else named, named if ":" in named else None, remembered
         )
         self._streaming = streaming
+        self._asks = asks
+        self.once = once
         self._cache = cache
         self._backoff = Backoff(rng or Random())
         self._progress: Watchers[Progress] = Watchers()
@@ -168,6 +172,10 @@ class Supervisor:
         finally:
             self._holds -= 1
 
+    def absence(self) -> str:
+        """Nobody is there: one sentence, with what kept the finders from looking."""
+        return self._candidates.absence()
+
     async def up(self, bound_s: float, state: State = State.READY) -> Nexus:
         """Wait until the tool is there (or streams). Raises `NoToolError` with the latest verdict's sentence."""
         reached: asyncio.Event = asyncio.Event()
@@ -216,8 +224,9 @@ class Supervisor:
         if self._link is not None and self._link.closed_reason is None:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
         # Pairing asks a person: once, and not again and again. Where it was paired before, a bad link looks the same.
-        asked = self._judged.verdict is Verdict.NOT_PAIRED and not self._connections
-        return Event.FAILED if self._judged.again and not asked else Event.HOPELESS
+        asked = self._judged.verdict in (Verdict.NOT_PAIRED, Verdict.KEY_LOST) and not self._connections
+        over = asked or (self.once and self._connections > 0)
+        return Event.FAILED if self._judged.again and not over else Event.HOPELESS
 
     async def _look(self) -> Event:
         await self._let_go()
@@ -302,7 +311,7 @@ class Supervisor:
                 continue
             if (now := self._heard(nexus)) != heard:
                 heard, heard_ns = now, nexus.now_ns
-            elif nexus.now_ns - heard_ns > QUIET_NS[self.state] and nexus.state in KNOWN:
+            elif self._asks and nexus.now_ns - heard_ns > QUIET_NS[self.state] and nexus.state in KNOWN:
                 await self._ask(nexus)
                 if self.state is State.READY:
                     heard_ns = nexus.now_ns

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final
 
 from nexuslink.transport.errors import (
+    KeyLostError,
     LinkLostError,
     NoRadioError,
     NotANexusError,
@@ -87,7 +88,7 @@ ROWS: Final = (
     Row(r"(?i)notify acquired|write acquired|AlreadyConnected|le-connection-busy", ToolTakenError,
         "another program on this computer uses the tool; close it first"),
     # trust
-    Row(r"(?i)peer removed pairing|key[ _]missing", PairingError,
+    Row(r"(?i)peer removed pairing|key[ _]missing", KeyLostError,
         f"the tool has forgotten this computer; remove it in {SETTINGS}, then {BUTTON}"),
     Row(r"\bATT 0x(05|08|0c|0f)\b|org\.bluez\.Error\.(Authentication\w+|NotAuthorized|NotPermitted)|Access Denied"
         r"|(?i:could not pair|trying to pair|pairing|(authentication|encryption|authorization) is insufficient)",

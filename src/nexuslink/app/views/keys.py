@@ -16,6 +16,7 @@ KEYS = (
     ("C", "Calibrate the chosen tool"),
     ("Backspace", "Calibrating: undo the last reading"),
     ("M", "Sound on or off"),
+    ("L", "More about the link"),
     ("R", "Turn the hold upside down"),
     ("F", "Full screen"),
     ("?", "This sheet"),
