@@ -86,7 +86,7 @@ def test_what_the_air_cannot_carry_is_counted_to_the_last_message() -> None:
 
     async def scenario() -> tuple[Nexus, SessionTotals]:
         tool = await tool_on_air()
-        tool.air.interval_ms = 400.0  # a busy phone: eight packets each 0.4 s
+        tool.air.interval_ms = 150.0  # a busy phone: eight packets each 0.15 s
         return await streamed(tool, 5.0)
 
     nexus, totals = run(scenario())
