@@ -36,16 +36,17 @@ def nexus_on(where: Air) -> Nexus:
 
 
 async def streamed(tool: NexusPeripheral, seconds: float, away_s: float = 0.0) -> tuple[Nexus, SessionTotals]:
-    """Both streams at 1 kHz for so long, and before that out of range; afterwards all is closed, the counts settled."""
+    """Both streams at 1 kHz for so long, and in the middle out of range; then all is closed, the counts settled."""
     nexus = nexus_on(tool.air)
     await nexus.open()
     for stream in nexus.info.streams:
         await nexus.configure(stream.stream, 1000.0)
     await nexus.start()
+    await asyncio.sleep(seconds / 2)
     tool.leave()
     await asyncio.sleep(away_s)
     tool.return_()
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds / 2)
     await nexus.stop()
     totals = tool.tool.firmware.totals
     await nexus.close()
