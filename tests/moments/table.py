@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, as_completed
@@ -46,6 +48,12 @@ LEVELS: Final[dict[str, Callable[[list[int]], list[Told]]]] = {
     "cable": on_cables,
     "process": of_processes,
 }
+
+
+def worker() -> None:
+    """For a worker process: the keyboard's interrupt is the parent's business, bumble's log nobody's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("bumble").setLevel(logging.CRITICAL)
 
 
 def all_of(seeds: list[int], workers: Executor, say: Callable[[str], None]) -> list[Told]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import multiprocessing
 import os
 import signal
@@ -21,7 +20,7 @@ from typing import Any
 from .host import Outcome, heed_no_interrupt, soak
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from moments.table import all_of, left_over, table  # noqa: E402
+from moments.table import all_of, left_over, table, worker  # noqa: E402
 
 SHOWN = 10
 """Problems of one seed that are printed."""
@@ -146,7 +145,7 @@ def moments(args: argparse.Namespace, document: dict[str, Any]) -> int:
     """A tool or its host struck in every phase by every cause."""
     began = time.monotonic()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.workers, context, _worker) as pool:
+    with ProcessPoolExecutor(args.workers, context, worker) as pool:
         try:
             told = all_of(list(range(args.moments)), pool, _say)
         except KeyboardInterrupt:
@@ -158,11 +157,6 @@ def moments(args: argparse.Namespace, document: dict[str, Any]) -> int:
     _say(f"{len(told)} moments: {verdict}, {left_over(told)} leftovers; {time.monotonic() - began:.0f} s")
     document |= {"moments": [asdict(one) for one in told]}
     return 1 if bad else 0
-
-
-def _worker() -> None:
-    heed_no_interrupt()
-    logging.getLogger("bumble").setLevel(logging.CRITICAL)  # that a link was lost in the middle of something
 
 
 def _interrupted(pool: ProcessPoolExecutor, words: str) -> int:

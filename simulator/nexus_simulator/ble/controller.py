@@ -184,6 +184,18 @@ class AirController(bumble_controller.Controller):
             self.bad_packets += 1
             log.debug("%s: a packet from the host could not be carried out: %r", self.name, error)
 
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """From the host; data without the log that `QuietHost` is without, too."""
+        if isinstance(packet, hci.HCI_AclDataPacket):
+            self.on_hci_acl_data_packet(packet)
+        else:
+            super().on_hci_packet(packet)
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """To the host, without a log."""
+        if self.host is not None:
+            self.loop.call_soon(self.host.on_packet, bytes(packet))
+
     def on_hci_command_packet(self, command: hci.HCI_Command) -> None:
         """While it is off every command fails."""
         if _ELSEWHERE.match(command.name):
