@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from nexuslink.device.finders import SIMULATED_SERIAL, SIMULATED_URL, FoundTool
+from nexuslink.device.finders import MARK, SIMULATED_SERIAL, SIMULATED_URL, FoundTool
 from nexuslink.device.next_steps import NextStep
 from nexuslink.device.remembered import RememberedTool
-from nexuslink.device.supervisor import MARK
 
 AWAY_S: Final = 4.0
 """A radio that has not heard a tool for so long says that it is away; a tool advertises several times a second."""
