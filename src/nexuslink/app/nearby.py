@@ -81,7 +81,8 @@ class Nearby:
     # -- looking --------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        self._list, self._radio, self._begun = NearList(), None, asyncio.Event()
+        self._radio, self._begun = None, asyncio.Event()
+        self._list.thin_out(self._now())  # whoever was there a moment ago keeps the place
         finders = self._discovery.finders
         self._pending = {finder.name for finder in finders}
         await self._remember()
