@@ -144,6 +144,16 @@ def test_a_sessions_folder_that_cannot_be_is_missing(machine: Machine) -> None:
     assert "NEXUSLINK_SESSIONS" in row["mend"]
 
 
+def test_bluetooth_that_does_not_answer_is_no_lack_and_says_how_to_mend_it(machine: Machine) -> None:
+    machine.lacks("numpy", *(name for name in HEAVY if name != "bleak"))
+    machine.environ["NEXUSLINK_BLE_RADIO"] = "bumble:tcp-client:127.0.0.1:1"
+    row = machine.rows()["Bluetooth"]
+    assert row["state"] == "warn"
+    assert row["mend"]
+    machine.lacks("numpy", *HEAVY)
+    assert "bleak" in machine.rows()["Bluetooth"]["found"]
+
+
 def test_a_tool_that_is_not_there_is_missing_and_a_mistyped_address_is_misuse(machine: Machine) -> None:
     machine.lacks(*HEAVY)
     row = machine.rows("--device", "serial:/dev/there-is-none", status=1)["tool"]
