@@ -374,17 +374,19 @@ def test_a_finder_that_fails_or_hangs_is_said_and_the_others_go_on() -> None:
 
 def test_an_unbonded_radio_that_claims_a_bonded_tool_is_refused(tmp_path: Path) -> None:
     remembered = RememberedTools(lambda: tmp_path)
-    remembered.keep(RememberedTool("SIM-00003", bonded=True))
+    remembered.keep(RememberedTool("SIM-00003", bonded=True, bonded_at="ble:AA"))
     refused = pytest.raises(ImpostorError, match="it says that it is SIM-00003, but it is not the one")
     with refused as caught:
-        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble", False)
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:AA", False)
     assert judge(caught.value).verdict is Verdict.IMPOSTOR
     assert "\n" not in str(caught.value)
-    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble", True)  # with the bond
-    remembered.refuse_impostor("SIM-00003", "serial:/dev/ttyACM0", "serial", None)  # by cable
-    remembered.refuse_impostor("SIM-00004", "ble://SIM-00004", "ble", False)  # never bonded with
+    with refused:
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:BB", None)  # macOS, Windows: by the address
+    for bonded, address in ((True, "ble:AA"), (True, "ble:BB"), (None, "ble:AA"), (None, ""), (None, "usb:1")):
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", address, bonded)
+    remembered.refuse_impostor("SIM-00004", "ble://SIM-00004", "ble:AA", False)  # never bonded with
     remembered.forget("SIM-00003")
-    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble", False)
+    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:BB", False)
 
 
 def test_what_was_connected_is_remembered_and_found_again_by_serial_number_alone(tmp_path: Path) -> None:

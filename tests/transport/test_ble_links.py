@@ -24,6 +24,7 @@ from nexuslink.transport.base import TICK_S
 from nexuslink.transport.ble import BleTransport
 from nexuslink.transport.ble_lifeline import Lifeline
 from nexuslink.transport.errors import (
+    KeyLostError,
     LinkLostError,
     NotANexusError,
     OutOfReachError,
@@ -281,7 +282,7 @@ def test_a_tool_that_has_forgotten_the_bond() -> None:
         tool.press_button()
         await works(link_to(where), tool)
         await tool.guard.forget()
-        said = await refused(link_to(where), PairingError)
+        said = await refused(link_to(where), KeyLostError)
         assert "the tool has forgotten this computer; remove it in" in said
 
     run(scenario())
