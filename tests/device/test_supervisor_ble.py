@@ -45,6 +45,26 @@ def test_back_to_streaming_within_5_s_of_the_causes_end(cause: Callable[[Kept], 
     on_the_air(work())
 
 
+@pytest.mark.parametrize(("silence_s", "links"), [(1.5, 1), (2.5, 2)], ids=["a fade", "an absence"])
+def test_the_radio_bridges_a_fade_by_itself(silence_s: float, links: int) -> None:
+    """A hand before the aerial is no lost link; what outlasts the radio's own time-out is one."""
+
+    async def work() -> None:
+        async with Kept().connected() as k:
+            before = await k.data()
+            for _ in range(3):
+                k.air.loss = 1.0
+                await asyncio.sleep(silence_s)
+                k.air.loss = 0.0
+                await asyncio.sleep(k.rng.uniform(3.0, 4.0))
+                if links > 1:
+                    break
+            assert k.supervisor.progress.connections == links
+            assert (k.supervisor.nexus is before) == (links == 1)
+
+    on_the_air(work())
+
+
 def test_from_the_radio_to_the_wire_when_that_is_there_and_back() -> None:
     async def work() -> None:
         bus = Bus()

@@ -42,7 +42,7 @@ LASTS_S: Final = {Phase.SCAN: 0.12, Phase.CONNECT: 0.6, Phase.HANDSHAKE: 0.25, P
 """Moments are drawn up to here from the beginning of the phase."""
 AGAIN_S: Final = 0.1
 """A program without a supervisor waits so long before it tries again."""
-CLOSE_BOUND_S: Final = 9.0
+CLOSE_BOUND_S: Final = 11.0
 """For `Nexus.close` without a supervisor: STOP, the radio's two bounds, and an `open` that is still being taken back."""
 STEP_S: Final = 0.003
 OPEN: Final = Security(method=Method.NOTHING, always_open=True)

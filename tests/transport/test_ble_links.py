@@ -168,6 +168,7 @@ def test_bluetooth_is_off() -> None:
         ("ble:?timeout=soon", "timeout='soon' is not a number of seconds from 0.1 to 600"),
         ("ble:?timeout=nan", "timeout='nan' is not a number of seconds from 0.1 to 600"),
         ("ble:?pairing=0", "pairing='0' is not a number of seconds from 0.1 to 600"),
+        ("ble:?bond=maybe", "bond='maybe' is neither yes nor no, nor an address"),
         ("ble:?tmeout=3", "unknown parameter 'tmeout'; did you mean 'timeout'?"),
         ("ble:?radio=bumbel:air:x", "radio='bumbel:air:x': no radio is called 'bumbel'; did you mean bumble:?"),
     ],

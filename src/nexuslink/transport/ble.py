@@ -45,7 +45,7 @@ from urllib.parse import quote
 
 from nexuslink.protocol.chunk import ChunkSink
 from nexuslink.protocol.messages import NEXUS_CONTROL_UUID, NEXUS_SERVICE_UUID, NEXUS_STREAM_UUID
-from nexuslink.transport.base import WRITE_TIMEOUT_S, Inlet
+from nexuslink.transport.base import Inlet
 from nexuslink.transport.ble_backends import Backends, ble_backends, check_radio
 from nexuslink.transport.ble_intake import VALUE_MAX, Intake
 from nexuslink.transport.ble_lifeline import Lifeline, settled
@@ -75,6 +75,11 @@ CONNECT_TIMEOUT_S: Final = 10.0
 """To connect and to read the table."""
 CLOSE_TIMEOUT_S: Final = 2.0
 """For each of disconnecting and letting go of the radio."""
+WRITE_TIMEOUT_S: Final = 3.0
+"""Longer than on a cable, and than the supervision time-out that the tool asks for (2 s): a hand between tool and
+computer is a silence of a second or so that the radio repairs by itself. Giving up earlier than the radio would turn it
+into a lost link and a gap of several seconds. A link that is really dead is said to be so by the radio, which ends the
+write at once; this bound is for a tool that keeps the link and answers nothing."""
 SETTLE_S: Final = 1.0
 """How long others may still turn up before one tool is the only one near."""
 
