@@ -23,6 +23,7 @@ from nexuslink.device.remembered import RememberedTool, RememberedTools
 from nexuslink.device.supervisor import OFF_BOUND_S, Supervisor
 from nexuslink.device.verdict import Verdict, judge
 from nexuslink.protocol.exchange import LinkState
+from nexuslink.transport.errors import LinkLostError
 
 
 class Kept:
@@ -205,6 +206,26 @@ def test_a_reset_that_the_link_does_not_show_is_noticed_and_streams_begin_anew()
     kept(work())
 
 
+def test_who_reads_a_stream_that_is_given_up_learns_why() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url)
+            k.supervisor.connect()
+            nexus = await k.data()
+            reading = asyncio.create_task(read_to_the_end(nexus))
+            one.reset()
+            with pytest.raises(LinkLostError, match="the tool no longer streams; it has restarted"):
+                await reading
+            await k.supervisor.disconnect()
+
+    async def read_to_the_end(nexus: Nexus) -> None:
+        async for _ in nexus.stream():
+            pass
+
+    kept(work())
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["usb-tells", "handshake-tells"])
 def test_a_tool_plugged_in_again_under_another_name_is_found(named: bool) -> None:
     async def work() -> None:
@@ -290,6 +311,26 @@ def test_several_tools_share_one_look_and_never_one_port() -> None:
             assert [nexus.url for nexus in streams] == [one.url for one in tools]
             for k in all_kept:
                 await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_an_address_that_is_in_use_here_is_not_opened_a_second_time() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            discovery = Discovery([])
+            first, second = Kept(one.url, discovery), Kept(one.url, discovery)
+            first.supervisor.connect()
+            nexus = await first.data()
+            second.supervisor.connect()
+            with pytest.raises(NoToolError, match="this program uses that address for another tool"):
+                await second.supervisor.up(0.5)
+            assert first.supervisor.nexus is nexus
+            await first.supervisor.disconnect()
+            await second.data()
+            await second.supervisor.disconnect()
+            assert not discovery._held
 
     kept(work())
 

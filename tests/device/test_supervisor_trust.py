@@ -95,9 +95,8 @@ def test_an_impostor_that_is_found_by_chance_is_refused_after_the_greeting(tmp_p
         await paired(where, remembered)
         impostor = Impostor(where, OTHER_ADDRESS)
         await impostor.start()
-        supervisor = Supervisor(
-            f"ble:?radio=bumble:air:{where.name}", on_the_radio(where), streaming=True, cache=None, remembered=remembered
-        )
+        named = f"ble:?radio=bumble:air:{where.name}"
+        supervisor = Supervisor(named, on_the_radio(where), streaming=True, cache=None, remembered=remembered)
         told: list[str] = []
         supervisor.subscribe(lambda progress: told.append(progress.sentence))
         supervisor.connect()

@@ -38,12 +38,14 @@ from .plan import FRESH, GUARD_S, Phase, Told, drawn
 
 OUTAGE_S: Final = 3.0
 """The longest: shorter and longer than the supervision time-out, 2 s."""
-LASTS_S: Final = {Phase.SCAN: 0.12, Phase.CONNECT: 0.6, Phase.HANDSHAKE: 0.25, Phase.STREAM: 2.0, Phase.DISCONNECT: 0.06}
+LASTS_S: Final = {
+    Phase.SCAN: 0.06, Phase.CONNECT: 0.6, Phase.HANDSHAKE: 0.25, Phase.STREAM: 2.0, Phase.DISCONNECT: 0.06,
+}  # fmt: skip
 """Moments are drawn up to here from the beginning of the phase."""
 AGAIN_S: Final = 0.1
 """A program without a supervisor waits so long before it tries again."""
 CLOSE_BOUND_S: Final = 11.0
-"""For `Nexus.close` without a supervisor: STOP, the radio's two bounds, and an `open` that is still being taken back."""
+"""For `Nexus.close` without a supervisor: STOP, the radio's two bounds, an `open` that is still being taken back."""
 STEP_S: Final = 0.003
 OPEN: Final = Security(method=Method.NOTHING, always_open=True)
 T = TypeVar("T")
@@ -141,7 +143,8 @@ class Keeper:
 
     PHASES: Final = {
         State.SCANNING: Phase.SCAN, State.CONNECTING: Phase.CONNECT, State.HANDSHAKING: Phase.HANDSHAKE,
-        State.READY: Phase.HANDSHAKE, State.STREAMING: Phase.STREAM, State.LOST: Phase.SCAN, State.OFF: Phase.DISCONNECT,
+        State.READY: Phase.HANDSHAKE, State.STREAMING: Phase.STREAM, State.LOST: Phase.SCAN,
+        State.OFF: Phase.DISCONNECT,
     }  # fmt: skip
 
     def __init__(self, scene: Scene, told: Told) -> None:
