@@ -36,8 +36,8 @@ from nexuslink.transport.url import make_transport
 
 from .plan import FRESH, GUARD_S, Phase, Told, drawn
 
-OUTAGE_S: Final = 3.0
-"""The longest: shorter and longer than the supervision time-out, 2 s."""
+OUTAGES_S: Final = ((0.0, 0.0), (0.0, 0.3), (0.3, 3.0), (3.0, 30.0))
+"""No time at all, shorter and longer than the supervision time-out, and long enough for the longest pauses."""
 LASTS_S: Final = {
     Phase.SCAN: 0.06, Phase.CONNECT: 0.6, Phase.HANDSHAKE: 0.25, Phase.STREAM: 2.0, Phase.DISCONNECT: 0.06,
 }  # fmt: skip
@@ -82,7 +82,7 @@ class Scene:
         return f"bumble:air:[host={self.host}]{self.air.name}"
 
     async def _a_while(self) -> None:
-        await asyncio.sleep(self.rng.choice((0.0, self.rng.uniform(0.0, 0.3), self.rng.uniform(0.3, OUTAGE_S))))
+        await asyncio.sleep(self.rng.uniform(*self.rng.choice(OUTAGES_S)))
 
     async def killed(self) -> None:
         """The tool dies at once, and is switched on again: another boot."""
