@@ -10,7 +10,7 @@ from air_kept import Kept, new_air, on_the_air, on_the_radio
 from driving import run
 from moments.air import kept
 from moments.plan import BACK_S, wrong
-from reachable import GUARD_S, Bus, OnWire, tool
+from reachable import GUARD_S, Bus, OnWire, tool, until
 
 from nexuslink.device.verdict import Verdict
 
@@ -41,6 +41,22 @@ def test_back_to_streaming_within_5_s_of_the_causes_end(cause: Callable[[Kept], 
                 assert after.info.boot_id != before.info.boot_id
                 assert k.supervisor.progress.restarts == 1
             assert Verdict.BROKEN not in k.verdicts
+
+    on_the_air(work())
+
+
+def test_however_long_it_was_away_a_pause_leaves_time_to_be_back() -> None:
+    """It comes back when the longest pause has just begun; on a real radio connecting takes a second longer."""
+
+    async def work() -> None:
+        async with Kept().connected() as k:
+            before = await k.data()
+            k.tool.leave()
+            await asyncio.sleep(60.0)
+            await until(lambda: k.told[-1].next_try_s == 0.0)
+            await until(lambda: k.told[-1].next_try_s > 0.0)
+            k.tool.return_()
+            await k.data(BACK_S - 1.0, before)
 
     on_the_air(work())
 
