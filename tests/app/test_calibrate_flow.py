@@ -10,12 +10,12 @@ from PySide6.QtTest import QTest
 from nexuslink.app.asked import Asked, code_text
 from nexuslink.app.bench import acted
 from nexuslink.app.flow import Flow
+from nexuslink.app.nearby import Near, NearTool
 from nexuslink.app.views.calibrate import CalibrateView
 from nexuslink.app.views.choose import ChooseView
 from nexuslink.app.views.connect import ConnectView
 from nexuslink.app.views.verdict import State, VerdictView
 from nexuslink.calibration.archive import Archive, Kind
-from nexuslink.app.nearby import Near, NearTool
 from nexuslink.protocol.messages import CalibrationRecord
 
 HANG_S = 60.0

@@ -129,7 +129,7 @@ def test_a_tool_that_is_not_there(window, begin, until):
     until(lambda: flow.connect_view.note and flow.connect_view.listed)
     assert window.view is flow.connect_view
     assert "/dev/no-such-port" in flow.connect_view.note
-    assert flow.connect_view._cards[-1].simulated
+    assert flow.connect_view._cards[-1].tool.simulated
     assert flow.connect_view._connect.isEnabled()
 
 

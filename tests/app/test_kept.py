@@ -1,4 +1,4 @@
-"""The window and a tool that comes and goes: real sockets, pseudo-terminals and a radio in software, by clicks and keys."""
+"""The window and a tool that comes and goes, on real sockets, pseudo-terminals and a radio in software."""
 
 import asyncio
 import itertools
@@ -17,10 +17,9 @@ from nexuslink.app.flow import Flow
 from nexuslink.app.views.calibrate import CalibrateView
 from nexuslink.app.views.choose import ChooseView
 from nexuslink.app.views.connect import ConnectView, Mood
-from nexuslink.app.views.hold import HoldView
 from nexuslink.app.views.prepare import PrepareView
 from nexuslink.device.discovery import Discovery
-from nexuslink.device.finders import SerialFinder
+from nexuslink.device.finders import RadioFinder, SerialFinder
 from nexuslink.device.remembered import RememberedTool, RememberedTools
 from nexuslink.live import pipeline
 from nexuslink.live.replay import replay
@@ -29,6 +28,7 @@ from nexuslink.recording.reader import SessionReader
 from nexuslink.release.hold import StopReason
 
 GUARD_S = 30.0
+REAL = "NX-000005"
 _numbers = itertools.count()
 
 
@@ -66,6 +66,9 @@ class World:
         self.tools.append(self.do(make()))
         return self.tools[-1]
 
+    def record(self, one) -> bytes:
+        return bytes(one.tool.link.tool.firmware.calibration.data)
+
     def reset(self, one) -> None:
         self.thread.loop.call_soon_threadsafe(one.reset)
 
@@ -99,7 +102,21 @@ def begin(window, tmp_path, world):
 
     yield run
     for flow in flows:
+        if flow.bridge is not None:
+            assert not left_over(flow)
         flow.close()
+
+
+def left_over(flow: Flow) -> list[str]:
+    """Tasks that are there though the program's work has ended."""
+    thread = flow.bridge._thread
+
+    async def ended() -> list[str]:
+        await flow.bridge._desk.close()
+        await asyncio.sleep(0.05)
+        return [task.get_name() for task in asyncio.all_tasks() if not task.get_name().startswith("Task-")]
+
+    return thread.submit(ended(), GUARD_S).result(GUARD_S)
 
 
 def rows(flow: Flow) -> int:
@@ -193,9 +210,7 @@ def test_who_leaves_on_purpose_is_not_connected_again(window, begin, until, worl
 
 @pytest.mark.parametrize("left", [False, True])
 def test_the_only_known_tool_is_connected_unasked_unless_it_was_left(window, begin, until, world, left, monkeypatch):
-    monkeypatch.setattr(
-        simulator, "identity_of", lambda *given: replace(identity_of(*given), serial_number="NX-000005")
-    )
+    monkeypatch.setattr(simulator, "identity_of", lambda *given: replace(identity_of(*given), serial_number=REAL))
     one = world.add(OnWire, world.bus, True)
     remembered = RememberedTools(lambda: None)
     remembered.keep(RememberedTool(one.serial_number, left=left, urls=(one.url,)))
@@ -234,3 +249,105 @@ def test_connecting_unasked_can_be_stopped(window, begin, until, world):
         server.close()
 
     world.do(end())
+
+
+@pytest.mark.thorough
+def test_a_lost_link_ends_a_calibration_and_the_next_one_finds_the_tool(
+    window, begin, until, world, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("NEXUSLINK_CALIBRATIONS", str(tmp_path / "calibrations"))
+    one = world.add(OnTcp, script="unloaded")
+    flow = begin(None, autostart=False)
+    flow.finding.open_to_calibrate(one.url)
+    until(lambda: isinstance(window.view, ChooseView))
+    flow.wizard.choose.pick("zero")
+    QTest.keyClick(window.view, Qt.Key.Key_Return)
+    until(lambda: isinstance(window.view, CalibrateView) and flow.bridge.log.picture is not None)
+    before = world.record(one)
+    world.do(one.go())
+    until(lambda: flow.wizard.calibrate._broken)
+    assert flow.wizard.calibrate.stale
+    assert flow.wizard.calibrate._why.text.startswith("▲ ")
+    assert len(flow.wizard.calibrate._why.text.splitlines()) == 1
+    assert world.record(one) == before
+    world.do(one.come())
+    QTest.keyClick(window.view, Qt.Key.Key_Return)
+    until(lambda: not flow.wizard.calibrate._broken and flow.bridge.log.picture is not None)
+    QTest.keyClick(window.view, Qt.Key.Key_Escape)
+
+
+@pytest.mark.thorough
+def test_a_weak_link_is_said_in_one_small_line_and_more_of_it_behind_a_key(begin, until, world):
+    one = world.add(OnTcp, drop="0.05")
+    flow = begin(one.url)
+    until(lambda: "weak link" in flow.hold.status.text if flow.hold else False)
+    assert "network" not in flow.hold.status.text
+    QTest.keyClick(flow.hold, Qt.Key.Key_L)
+    assert "network" in flow.hold.status.text
+    assert "round trip" in flow.hold.status.text
+    flow.hold.press()
+
+
+class InTheAir:
+    """A tool on a radio in software. It must live on the program's own loop, where its radio is."""
+
+    def __init__(self, monkeypatch) -> None:
+        pytest.importorskip("bumble", reason="BLE links: needs the package bumble, of the extra virtual-ble")
+        from nexus_simulator.ble.radio import air
+
+        monkeypatch.setattr(simulator, "identity_of", lambda *given: replace(identity_of(*given), serial_number=REAL))
+        self.air = air(f"window-{next(_numbers)}")
+        self.discovery = Discovery([RadioFinder(f"bumble:air:{self.air.name}")])
+        self.remembered = RememberedTools(lambda: None)
+        self.remembered.keep(RememberedTool(REAL))
+
+    def switch_on(self, flow: Flow) -> None:
+        from nexus_simulator.ble.pairing import Method, Security
+        from nexus_simulator.ble.peripheral import NexusPeripheral
+        from nexus_simulator.options import Options
+
+        async def made() -> None:
+            self.tool = NexusPeripheral(Options(seed=5), self.air, Security(method=Method.NOTHING, always_open=True))
+            await self.tool.start()
+
+        self.thread = flow.bridge._thread
+        self.thread.submit(made(), GUARD_S).result(GUARD_S)
+
+    def do(self, action) -> None:
+        self.thread.loop.call_soon_threadsafe(action)
+
+    def off(self) -> None:
+        self.thread.submit(self.tool.close(), GUARD_S).result(GUARD_S)
+
+
+@pytest.fixture
+def radio(monkeypatch):
+    return InTheAir(monkeypatch)
+
+
+@pytest.mark.thorough
+def test_over_the_air_from_no_click_at_all_through_an_absence(begin, until, radio, tmp_path):
+    flow = begin(None, discovery=radio.discovery, remembered=radio.remembered)
+    radio.switch_on(flow)
+    silent_s = lives_through(flow, until, lambda: radio.do(radio.tool.leave), lambda: radio.do(radio.tool.return_))
+    assert silent_s < 4.0  # until then it was only silent, and that was said: see below
+    figures = flow.hold._figures
+    assert figures.way.startswith("Bluetooth, −5")
+    assert any(text.startswith("interval ") for text in figures.more)
+    ends_well(flow, until, tmp_path, 1)
+    radio.off()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("goes", ["leave", "crash"])
+def test_over_the_air_silence_is_a_fault_within_two_seconds(begin, until, radio, goes):
+    flow = begin(None, discovery=radio.discovery, remembered=radio.remembered)
+    radio.switch_on(flow)
+    until(lambda: rows(flow) > 200)
+    radio.do(getattr(radio.tool, goes))
+    until(lambda: flow.hold.stale)
+    assert flow.bridge.snapshot.link.silent_s < 2.0
+    assert flow.hold.sentence.said[2] == "fault"
+    flow.hold.press()
+    until(lambda: flow.hold.button.text() == "See result")
+    radio.off()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from nexuslink.app.link_words import away, is_away
 from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import NoToolError
 from nexuslink.device.keeping import kept, meant
@@ -48,6 +50,8 @@ class Connection:
         self._remembered = remembered
         self._watch = watch
         self._supervisor: Supervisor | None = None
+        self._way = ""
+        """Where the tool was when it was there last."""
         self._turn = asyncio.Lock()
 
     @property
@@ -74,7 +78,7 @@ class Connection:
             elsewhere = wanted.in_process or wanted.radios
             self._supervisor = await kept(
                 url, bound_s=PATIENCE_S, discovery=None if elsewhere else self._discovery, remembered=self._remembered,
-                watch=self._watch,
+                watch=self._told,
             )  # fmt: skip
             return await self._supervisor.up(0.0)
 
@@ -84,7 +88,13 @@ class Connection:
         if supervisor is None:
             raise NoToolError(NO_TOOL)
         supervisor.nudge()
-        return await supervisor.up(BACK_S)
+        try:
+            return await supervisor.up(BACK_S)
+        except NoToolError as error:
+            progress = self._put(supervisor.progress)
+            if is_away(progress):
+                raise NoToolError(away(progress), error.verdict) from None
+            raise
 
     async def ready(self) -> Nexus:
         """The same, at rest."""
@@ -106,6 +116,15 @@ class Connection:
         """Let go: the program ends."""
         async with self._turn:
             await self._let_go()
+
+    def _told(self, progress: Progress) -> None:
+        if progress.link is not None:
+            self._way = progress.url
+        self._watch(self._put(progress))
+
+    def _put(self, progress: Progress) -> Progress:
+        """A tool that is away is away from where it was, wherever it is being looked for."""
+        return replace(progress, url=self._way) if is_away(progress) and self._way else progress
 
     def _serial_number(self) -> str | None:
         """Of the tool that is connected, or was to be."""

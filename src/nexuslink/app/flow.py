@@ -192,7 +192,7 @@ class Flow(QObject):
         if self.prepare is not None:
             from nexuslink.app.link_words import away, is_away
 
-            self.prepare.show_link(f"The tool is away. {away(progress)}." if is_away(progress) else "")
+            self.prepare.show_link(away(progress) if is_away(progress) else "")
 
     def _started(self) -> None:
         view, plan = self._hold_view(), self._plan

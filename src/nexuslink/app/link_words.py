@@ -49,14 +49,18 @@ def is_away(progress: Progress) -> bool:
 
 
 def away(progress: Progress) -> str:
-    """What to do about it, in a few words."""
+    """That it is away, and what to do about it."""
+    return f"The tool is away. {_step(progress)}."
+
+
+def _step(progress: Progress) -> str:
     cause = _CAUSES.get(progress.verdict) if progress.verdict is not None else None
     return cause or _STEPS.get(progress.url.partition(":")[0].lower(), "Bring it near, or plug it in")
 
 
 def lost(progress: Progress) -> tuple[str, str]:
     """Sentence and detail for somebody who lies on it."""
-    return LOST, f"{away(progress)} · {_UNSURE}"
+    return LOST, f"{_step(progress)} · {_UNSURE}"
 
 
 @dataclass(frozen=True, slots=True)

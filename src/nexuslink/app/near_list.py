@@ -111,6 +111,7 @@ class NearList:
         self._ways: dict[str, _Way] = {}
         self._bars: dict[str, int] = {}
         self._orders = 0
+        self._heard: set[str] = set()  # where a radio says it too, the serial number of a USB device is the tool's own
         self._known: dict[str, RememberedTool] = {}
         self.remember(remembered)
 
@@ -130,12 +131,15 @@ class NearList:
             if way is None:
                 self._orders += 1
                 way = self._ways[name] = _Way(one, self._orders, now_s, now_s, radio)
+            if radio and one.found.serial_number:
+                self._heard.add(one.found.serial_number)
             way.seen, way.last_s, way.there = one, max(way.last_s, now_s - one.silent_s), True
         for name, way in list(self._ways.items()):
             if name.startswith(f"{source} ") and name not in listed:
                 way.there = False
             if now_s - way.last_s > GONE_S and not way.present(now_s):
                 del self._ways[name]
+        self._heard &= {way.found.serial_number or "" for way in self._ways.values()}
 
     def silence(self, source: str, now_s: float) -> None:
         """A radio hears nothing any more: whoever it heard is away."""
@@ -149,6 +153,10 @@ class NearList:
         for way in self._ways.values():
             if way.found.serial_number or not way.radio or now_s - way.first_s >= NAMELESS_S:
                 groups.setdefault(self._key(way), []).append(way)
+        for ways in groups.values():  # whichever of them is gone first, the others keep the place
+            first = min((way.order for way in ways), default=0)
+            for way in ways:
+                way.order = first
         made = [(self._place(key, ways), self._tool(key, ways, now_s)) for key, ways in groups.items()]
         return tuple(tool for _, tool in sorted(made, key=lambda pair: pair[0]))
 
@@ -158,19 +166,15 @@ class NearList:
         named = found.identity or found.url
         if way.seen.twice and found.bonded is not True:  # one of them lies
             return named
-        if serial and (way.radio or serial in self._known or self._heard(serial)):
+        if serial and (way.radio or serial in self._known or serial in self._heard):
             return serial
         by_hardware = (s for s, known in self._known.items() if found.identity and known.identity == found.identity)
         return next(by_hardware, named)
 
-    def _heard(self, serial_number: str) -> bool:
-        """A radio hears a tool of this serial number: then that of a USB device is the tool's own."""
-        return any(way.radio and way.found.serial_number == serial_number for way in self._ways.values())
-
     def _place(self, key: str, ways: Sequence[_Way]) -> tuple[int, int]:
         if key in self._known:
             return 0, list(self._known).index(key)
-        return 2 if key == SIMULATED_URL else 1, min(way.order for way in ways)
+        return 2 if key == SIMULATED_URL else 1, ways[0].order
 
     def _tool(self, key: str, ways: Sequence[_Way], now_s: float) -> NearTool:
         known = self._known.get(key)

@@ -161,6 +161,18 @@ async def connection(
         await supervisor.disconnect()
 
 
+async def address(target: str) -> str:
+    """Where the tool is now, for whoever must open the link itself. An address is its own, and nothing is opened."""
+    wanted = meant(target)
+    if wanted.is_address:
+        return wanted.target
+    supervisor = await kept(target, once=True)
+    try:
+        return supervisor.progress.url
+    finally:
+        await supervisor.disconnect()
+
+
 class _Attempt:
     """Watches a supervisor until it is up, or until it is clear that it will not be."""
 

@@ -138,10 +138,21 @@ class RememberedTools:
         return tool
 
     def rename(self, serial_number: str, name: str) -> None:
-        """What the person calls it; empty: what it calls itself. Nothing happens for a tool that is not known."""
-        tool = self.find(serial_number)
-        if tool is not None:
-            self.keep(replace(tool, name=name[:TEXT_MAX] or tool.serial_number))
+        """What the person calls it; empty: what it calls itself. Nothing happens for a tool that is not known.
+
+        Its place among the others stays: it has not been used.
+        """
+        tool, folder = self.find(serial_number), self._folder()
+        if tool is None:
+            return
+        path = _path(folder, serial_number) if folder is not None else None
+        when = None
+        with suppress(OSError):
+            when = path.stat() if path is not None else None
+        self.keep(replace(tool, name=name[:TEXT_MAX] or tool.serial_number))
+        with suppress(OSError):
+            if path is not None and when is not None:
+                os.utime(path, ns=(when.st_atime_ns, when.st_mtime_ns))
 
     def leave(self, serial_number: str) -> None:
         """The person went away from it on purpose. Nothing happens for a tool that is not known."""

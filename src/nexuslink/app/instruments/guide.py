@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
 from nexuslink.app.instruments.signs import Sign, paint_sign
-from nexuslink.app.theme import RADIUS, Type, colour, font
+from nexuslink.app.theme import RADIUS, Type, colour, fitted, font
 
 _PADDING = 32  # design pixels
 _SIGN = 48
@@ -115,10 +115,10 @@ class Guide(Instrument):
         else:
             _ring(painter, middle, radius, tokens.mute)
         now = at == done
-        painter.setFont(font(self.px(Type.MID), bold=now))
-        painter.setPen(colour(tokens.text if now or done < 0 else tokens.mute))
         left = (_PADDING + 36) * unit
         area = QRectF(left, y, self.width() - left - _PADDING * unit, _STEP * unit)
+        painter.setFont(fitted(step, self.px(Type.MID), int(area.width()), bold=now))
+        painter.setPen(colour(tokens.text if now or done < 0 else tokens.mute))
         painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, step)
 
 

@@ -41,12 +41,16 @@ def entries(
     doubt: str = "",
     figures: Figures | None = None,
     expert: bool = False,
+    away: bool = False,
 ) -> tuple[Entry, ...]:
     """The figures of one moment, in the order in which they are shown. A doubt takes the place of most of them.
 
-    ``figures``: of the connection, where they are known; most of them for the ``expert`` only.
+    ``figures``: of the connection, where they are known; most of them for the ``expert`` only. ``away``: the tool is
+    being brought back, and figures from before would be misread.
     """
     recorded = Entry(f"recording {clock(recording_s)}" if recording else "not recording", not recording)
+    if away:
+        return (Entry("no connection", True), recorded, Entry(sound))
     if doubt:
         return (Entry(doubt, True), recorded)
     latency = (

@@ -13,8 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QButtonGroup, QFrame, QScrollArea, QWidget
+from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.button import Button, Weight
 from nexuslink.app.instruments.field import Field
@@ -23,7 +22,8 @@ from nexuslink.app.instruments.text import Text
 from nexuslink.app.instruments.tool_card import ToolCard
 from nexuslink.app.instruments.tool_picture import SIZE as PICTURE_SIZE
 from nexuslink.app.instruments.tool_picture import ToolPicture
-from nexuslink.app.theme import MARGIN, Type, colour
+from nexuslink.app.instruments.tool_shelf import CARD_STEP, ToolShelf
+from nexuslink.app.theme import MARGIN, Type
 from nexuslink.app.views import guidance
 from nexuslink.app.views.base import View
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 _LIST = (40, 186, 660)  # design pixels
 _GUIDE = 500
-_CARD_HEIGHT = 84
-_CARD_STEP = 96
 _FIELD = 76
 _ASIDE = 48
 
@@ -81,14 +79,7 @@ class ConnectView(View):
         self._forget = self.add(Button("Forget", Weight.QUIET, key="Del", parent=self, size=Type.SMALL))
         self._calibrate = self.add(Button("Calibrate", Weight.QUIET, key="C", parent=self))
         self._connect = self.add(Button("Connect", Weight.MAIN, key="Enter", parent=self))
-        self._scroll = QScrollArea(self)
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._shelf = QWidget()
-        self._scroll.setWidget(self._shelf)
-        self._group = QButtonGroup(self)
-        self._cards: list[ToolCard] = []
+        self._shelf = ToolShelf(self.add, self._parts.remove, self)
         self._near: Near | None = None
         self._mood = Mood.CHOOSING
         self._touched = False  # a person has chosen: from then on the choice is left alone
@@ -100,7 +91,8 @@ class ConnectView(View):
         self._cancel.clicked.connect(self._back)
         self._rename.clicked.connect(lambda: self._ask(Mood.RENAMING))
         self._forget.clicked.connect(lambda: self._ask(Mood.FORGETTING))
-        self._group.buttonToggled.connect(self._toggled)
+        self._shelf.touched.connect(self._touch)
+        self._shelf.changed.connect(self._refresh)
         self._refresh()
 
     @property
@@ -128,27 +120,11 @@ class ConnectView(View):
 
     def show_near(self, near: Near) -> None:
         """What is near now. The choice stays where it was if that tool is still there."""
-        keys = [tool.key for tool in near.tools]
-        before = {card.tool.key: card for card in self._cards}
-        same = keys == list(before)
-        for key in before.keys() - set(keys):
-            card = before.pop(key)
-            self._group.removeButton(card)
-            self._parts.remove(card)
-            card.deleteLater()
-        self._near, self._cards = near, []
-        for tool in near.tools:
-            found = before.get(tool.key)
-            if found is None:
-                found = self.add(ToolCard(tool, self._shelf))
-                found.clicked.connect(self._touch)
-                self._group.addButton(found)
-                found.show()
-            found.feed(tool)
-            self._cards.append(found)
+        self._near = near
+        moved = self._shelf.feed(near.tools)
         self._choose()
         self._refresh()
-        if not same:
+        if moved:
             self.relayout()
 
     def show_connecting(self, url: str) -> None:
@@ -156,7 +132,7 @@ class ConnectView(View):
         self._mood, self._tried, self._stage = Mood.CONNECTING, url, ("off", None)
         for card in self._cards:
             if card.tool.url == url:
-                card.setChecked(True)
+                self._shelf.choose(card)
         self._refresh()
 
     def show_progress(self, stage: str, trouble: NextStep | None = None) -> None:
@@ -198,10 +174,13 @@ class ConnectView(View):
     @property
     def chosen(self) -> NearTool | None:
         """The tool that would be connected to."""
-        card = self._group.checkedButton()
-        return card.tool if isinstance(card, ToolCard) and card in self._cards else None
+        return self._shelf.chosen
 
     # -- choosing -------------------------------------------------------------------------------------------------
+
+    @property
+    def _cards(self) -> list[ToolCard]:
+        return self._shelf.cards
 
     @property
     def _tools(self) -> tuple[NearTool, ...]:
@@ -211,7 +190,7 @@ class ConnectView(View):
         """The likeliest tool, until a person has chosen one that is still there."""
         if not self._cards or (self.chosen is not None and (self._touched or self._mood is not Mood.CHOOSING)):
             return
-        min(self._cards, key=lambda card: _unlikely(card.tool)).setChecked(True)
+        self._shelf.choose(min(self._cards, key=lambda card: _unlikely(card.tool)))
 
     def _touch(self) -> None:
         self._touched = True
@@ -221,15 +200,8 @@ class ConnectView(View):
 
     def _move(self, by: int) -> None:
         """To the card above or below."""
-        checked = self._group.checkedButton()
-        if self._mood in (Mood.CHOOSING, Mood.FAILED) and isinstance(checked, ToolCard) and checked in self._cards:
-            card = self._cards[max(0, min(len(self._cards) - 1, self._cards.index(checked) + by))]
-            card.click()
-            self._scroll.ensureWidgetVisible(card, 0, 0)
-
-    def _toggled(self, _card: object, checked: bool) -> None:
-        if checked:
-            self._refresh()
+        if self._mood in (Mood.CHOOSING, Mood.FAILED):
+            self._shelf.move_choice(by)
 
     # -- acting ---------------------------------------------------------------------------------------------------
 
@@ -300,8 +272,7 @@ class ConnectView(View):
         self._rename.setVisible(known)
         self._forget.setVisible(known)
         self._cancel.setVisible(asking or mood is Mood.CONNECTING)
-        for card in self._cards:
-            card.setEnabled(not asking and mood is not Mood.CONNECTING)
+        self._shelf.set_open(not asking and mood is not Mood.CONNECTING)
         simulated = tool is not None and tool.simulated
         if mood in (Mood.CONNECTING, Mood.FAILED) and self._tried:
             simulated = _is_simulated(self._tried) or any(t.simulated for t in self._tools if t.url == self._tried)
@@ -364,16 +335,7 @@ class ConnectView(View):
     def redress(self) -> None:
         """The list's own ground, too."""
         super().redress()
-        clothes = self._shelf.palette()
-        clothes.setColor(QPalette.ColorRole.Window, colour(self.tokens.ground))
-        self._shelf.setPalette(clothes)
-        self._scroll.setPalette(clothes)
-        self._scroll.verticalScrollBar().setStyleSheet(
-            f"QScrollBar {{ background: {self.tokens.ground}; width: {round(8 * self.unit)}px; border: none }}"
-            f"QScrollBar::handle {{ background: {self.tokens.line}; border-radius: {round(4 * self.unit)}px }}"
-            "QScrollBar::add-line, QScrollBar::sub-line { height: 0 } QScrollBar::add-page, QScrollBar::sub-page"
-            " { background: none }"
-        )
+        self._shelf.dress(self.tokens, self.unit)
 
     # -- places ---------------------------------------------------------------------------------------------------
 
@@ -385,14 +347,10 @@ class ConnectView(View):
         self.place(self._lead, MARGIN, 130, 660, 34)
         foot = height - 100
         aside = _ASIDE if self._note.isVisibleTo(self) else 0
-        list_height = max(_CARD_STEP, min(foot - y - 32 - aside, _CARD_STEP * max(1, len(self._cards))))
-        self.place(self._scroll, x, y, list_width, list_height)
+        list_height = max(CARD_STEP, min(foot - y - 32 - aside, CARD_STEP * max(1, len(self._cards))))
+        self.place(self._shelf, x, y, list_width, list_height)
         self.place(self._note, x + 4, y + list_height, list_width - 8, _ASIDE)
-        unit = self.unit
-        room = self._scroll.width() - (round(16 * unit) if len(self._cards) * _CARD_STEP > list_height + 1 else 0)
-        self._shelf.setFixedSize(room, round(_CARD_STEP * unit * max(1, len(self._cards))))
-        for at, card in enumerate(self._cards):
-            card.setGeometry(0, round(at * _CARD_STEP * unit), room, round(_CARD_HEIGHT * unit))
+        self._shelf.lay(self.unit)
         picture_width, picture_height = PICTURE_SIZE
         middle = (x + list_width + width - MARGIN) / 2
         self.place(self._picture, middle - picture_width / 2 + 12, (height - picture_height) / 2 - 24, *PICTURE_SIZE)

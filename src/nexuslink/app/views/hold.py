@@ -220,6 +220,7 @@ class HoldView(View):
         self._away = away
         if changed and self._snapshot is not None and not self.ended:
             self._judge(self._snapshot)
+            self._tell_status(self._snapshot)
 
     def set_sound(self, status: str) -> None:
         """What the status line says about sound."""
@@ -266,9 +267,10 @@ class HoldView(View):
 
     def _tell_status(self, snapshot: Snapshot) -> None:
         doubt = "" if self._doubt is None else f"Not sure: {self._doubt.value}."
-        figures, link = self._figures, snapshot.link
-        shown = entries(link, snapshot.recording_s, self._recording, self._sound, doubt, figures, self._expert)
-        self.status.feed(shown)
+        link, recorded_s, away = snapshot.link, snapshot.recording_s, self._away is not None and not self.ended
+        self.status.feed(
+            entries(link, recorded_s, self._recording, self._sound, doubt, self._figures, self._expert, away)
+        )
 
     def _weigh(self, snapshot: Snapshot, now_us: int) -> None:
         """Take up a doubt at once, let go of it late."""
