@@ -86,6 +86,7 @@ def _run(made: Image, args: list[str], limit_s: float) -> int:
         _write_boot(boot, made, args)
         with _tools(folder):
             status, log = _guest(made, boot, folder, limit_s)
+            log += ["the tools outside:", *(folder / "tools.log").read_text("utf-8", "replace").splitlines()]
     seconds = time.monotonic() - begun
     if status != 0:
         kept = Path(tempfile.gettempdir(), "nexus-bluez.log")
@@ -123,16 +124,20 @@ def _write_boot(boot: Path, made: Image, args: list[str]) -> None:
 
 @contextlib.contextmanager
 def _tools(folder: Path) -> Iterator[None]:
-    """The air and the tools outside."""
+    """The air and the tools outside; what they say is in ``tools.log``."""
     path = os.pathsep.join(os.path.join(ROOT, name) for name in ("src", "simulator"))
-    process = subprocess.Popen(
-        [main_environment().python, os.path.join(ROOT, "tests", "bluez", "host.py"), *_sockets(folder)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environ() | {"PYTHONPATH": path}, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
+    with open(folder / "tools.log", "wb") as log:
+        process = subprocess.Popen(
+            [main_environment().python, os.path.join(ROOT, "tests", "bluez", "host.py"), *_sockets(folder)],
+            stdin=subprocess.PIPE, stdout=log, stderr=log, env=clean_environ() | {"PYTHONPATH": path},
+        )  # fmt: skip
     try:
-        if process.stdout.readline() != "ready\n":
-            raise RunError("the simulated tools did not start", FAILED)
+        deadline = time.monotonic() + READY_LIMIT_S
+        while not all(os.path.exists(socket) for socket in _sockets(folder)):
+            if process.poll() is not None or time.monotonic() > deadline:
+                said = (folder / "tools.log").read_text("utf-8", "replace").strip().splitlines()
+                raise RunError(f"the simulated tools did not start: {said[-1] if said else 'no word of them'}", FAILED)
+            time.sleep(0.05)
         yield
     finally:
         process.kill()

@@ -254,3 +254,15 @@ async def forget_everything() -> None:
     finally:
         bus.disconnect()
         await bus.wait_for_disconnect()
+
+
+async def let_go_of_the_bus() -> None:
+    """Bleak keeps one connection to D-Bus for as long as the event loop lives, and a test's loop ends here."""
+    from bleak.backends.bluezdbus import manager
+
+    instance = manager._global_instances.pop(asyncio.get_running_loop(), None)
+    if instance is not None and instance._bus is not None:
+        watching = instance._bus_watcher_task
+        instance._bus.disconnect()
+        if watching is not None:
+            await asyncio.wait({watching})

@@ -79,6 +79,10 @@ def run(scenario: Coroutine[Any, Any, T], hang_s: float = HANG_S) -> T:
         finally:
             while AT_END:
                 await AT_END.pop()()
+            if BLUEZ:
+                from remote import let_go_of_the_bus
+
+                await let_go_of_the_bus()
         await asyncio.sleep(0)
         loop = asyncio.get_running_loop()
         assert asyncio.all_tasks() == {asyncio.current_task()}, "a task is left over"
@@ -321,7 +325,7 @@ KINDS = (
     Kind("sim-max", lambda: SimPeer(speed="max"), raw=False, real_time=False),
 )
 if BLUEZ:
-    import ble_side  # noqa: F401  (opens the line to the tools, once)
+    import remote  # noqa: F401  (opens the line to the tools, once)
 
     KINDS = tuple(kind for kind in KINDS if kind.name == "ble")
 
