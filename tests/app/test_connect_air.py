@@ -137,8 +137,11 @@ def test_a_closed_bonding_window_is_said_with_the_next_step(window, stage, until
     until(lambda: on.view.mood is Mood.FAILED)
     said = next_step(Verdict.NOT_PAIRED)
     assert said.words in on.view.note and said.step in on.view.note
-    until(lambda: on.shown() == {"SIM-00003": True})  # it looks on meanwhile
+    chosen = []
+    on.flow.bridge.tools_near.connect(lambda _: chosen.append(on.view.chosen.serial_number))
+    until(lambda: len(chosen) > 2 and on.shown() == {"SIM-00003": True})  # it looks on meanwhile
     assert on.view.mood is Mood.FAILED
+    assert set(chosen) == {"SIM-00003"}
     on.call(on.tools[0].press_button)
     QTest.mouseClick(on.view._connect, Qt.MouseButton.LeftButton)
     until(lambda: isinstance(window.view, PrepareView))

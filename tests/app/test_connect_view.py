@@ -222,12 +222,18 @@ def test_arrows_choose_and_bring_into_view(view, settle):
     assert view._shelf.geometry().bottom() < view._connect.y()
 
 
-def test_c_calibrates_the_chosen_tool(view):
+def test_c_calibrates_the_chosen_tool_and_tries_that_again(view):
     view.show_near(near(MINE))
-    asked = []
+    asked, picked = [], []
     view.calibrate.connect(asked.append)
+    view.picked.connect(picked.append)
     keys(view, Qt.Key.Key_C)
-    assert asked == [MINE.url]
+    view.show_connecting(MINE.url)
+    view.show_failed("x", next_step(Verdict.OUT_OF_REACH))
+    keys(view, Qt.Key.Key_Return)
+    assert (asked, picked) == ([MINE.url, MINE.url], [])
+    keys(view, Qt.Key.Key_Up, Qt.Key.Key_Return)
+    assert picked == [MINE.url]
 
 
 def test_simulated_is_said_while_a_simulated_tool_is_chosen_or_tried(view):
@@ -274,6 +280,17 @@ def test_forgetting_is_asked_first(view):
     assert (forgotten, picked) == (["NX-000123"], [])
 
 
+def test_nobody_else_is_forgotten_in_the_place_of_one_that_is_gone(view):
+    view.show_near(near(MINE, AWAY_ONE))
+    forgotten = []
+    view.forgotten.connect(forgotten.append)
+    keys(view, Qt.Key.Key_Delete)
+    view.show_near(near(AWAY_ONE))  # another program has forgotten it meanwhile
+    assert view.mood is Mood.CHOOSING
+    keys(view, Qt.Key.Key_Return)
+    assert forgotten == []
+
+
 def test_only_what_is_remembered_can_be_renamed_or_forgotten(view):
     view.show_near(near(NEW))
     assert not view._rename.isVisible() and not view._forget.isVisible()
@@ -305,9 +322,9 @@ def test_whatever_is_to_be_said_fits_its_panel(view, window, settle, size):
     room = (view.page_height - 100 - 24 - 186) * view.unit
     for said in all_guidance():
         view._guide.feed(said)
-        assert view._guide.needed <= room + 1, said
+        assert view._guide.height_for(500 * view.unit) <= room + 1, said
     view._guide.feed(replace(guidance.NOTHING_NEAR, body="word " * 300))  # negative control
-    assert view._guide.needed > room
+    assert view._guide.height_for(500 * view.unit) > room
 
 
 def test_a_card_says_to_a_screen_reader_what_it_shows(view):

@@ -23,11 +23,11 @@ from nexuslink.device.cache import ToolCache
 from nexuslink.device.course import UP, State
 from nexuslink.device.discovery import Discovery, usual_finders
 from nexuslink.device.errors import NoToolError
-from nexuslink.device.finders import RadioFinder, SimulatedFinder
+from nexuslink.device.finders import MARK, RadioFinder, SimulatedFinder
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import Progress
 from nexuslink.device.remembered import USUAL, RememberedTools
-from nexuslink.device.supervisor import MARK, Supervisor
+from nexuslink.device.supervisor import Supervisor
 from nexuslink.device.verdict import Verdict, one_line
 from nexuslink.transport.errors import UrlError
 from nexuslink.transport.url import make_transport, parse_url, take_params

@@ -25,7 +25,7 @@ from nexuslink.device.candidates import Candidates
 from nexuslink.device.course import COURSE, UP, Action, Backoff, Event, State
 from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import DeviceError, NoAnswerError, NoToolError, OtherToolError
-from nexuslink.device.finders import FoundTool
+from nexuslink.device.finders import MARK, FoundTool
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import LinkFigures, Progress, Watchers
 from nexuslink.device.remembered import RememberedTool, RememberedTools
@@ -57,8 +57,6 @@ NEWS_S: Final = 0.4
 NEWS_BOUND_S: Final = 2.0
 NEARER_EVERY: Final = 10
 """Looks between two looks for a better way."""
-MARK: Final = "tool:"
-"""May stand before a serial number."""
 
 
 class Supervisor:

@@ -89,6 +89,10 @@ class ToolShelf(QScrollArea):
         for card in self.cards:
             card.setEnabled(is_open)
 
+    def height_for(self, room: float) -> float:
+        """As high as the cards need, at most ``room``; design pixels."""
+        return max(CARD_STEP, min(room, CARD_STEP * max(1, len(self.cards))))
+
     def lay(self, unit: float) -> None:
         """Place the cards, at this size of a design pixel."""
         whole = round(CARD_STEP * unit * max(1, len(self.cards)))

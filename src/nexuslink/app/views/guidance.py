@@ -8,7 +8,7 @@ from nexuslink.app.instruments.guide import Guidance
 from nexuslink.app.instruments.signs import Sign
 
 if TYPE_CHECKING:
-    from nexuslink.app.near_list import NearTool
+    from nexuslink.app.near_list import Near, NearTool
     from nexuslink.device.next_steps import NextStep
 
 LOOK_STEP: Final = "Look for it"
@@ -25,6 +25,16 @@ NOTHING_NEAR: Final = Guidance(
     steps=("Switch the tool on.", "Bring it near, or plug it in.", "Disconnect it elsewhere."),
     small="It is listed as soon as it is heard. To try things out, take the simulated tool.",
 )
+
+
+def absence(near: Near) -> Guidance | None:
+    """Nobody to choose from, and why that may be; ``None``: there is somebody, or it is too early to tell."""
+    if any(tool.present and not tool.simulated for tool in near.tools):
+        return None
+    if near.radio is not None:
+        return radio_trouble(near.radio, near.radio_sentence)
+    by_radio = any(tool.present and tool.carriers for tool in near.tools)
+    return NOTHING_NEAR if near.settled and not by_radio else None
 
 
 def radio_trouble(step: NextStep, sentence: str) -> Guidance:
