@@ -24,6 +24,7 @@ from nexuslink.transport.base import TICK_S
 from nexuslink.transport.ble import BleTransport
 from nexuslink.transport.ble_lifeline import Lifeline
 from nexuslink.transport.errors import (
+    KeyLostError,
     LinkLostError,
     NotANexusError,
     OutOfReachError,
@@ -167,6 +168,7 @@ def test_bluetooth_is_off() -> None:
         ("ble:?timeout=soon", "timeout='soon' is not a number of seconds from 0.1 to 600"),
         ("ble:?timeout=nan", "timeout='nan' is not a number of seconds from 0.1 to 600"),
         ("ble:?pairing=0", "pairing='0' is not a number of seconds from 0.1 to 600"),
+        ("ble:?bond=maybe", "bond='maybe' is neither yes nor no, nor an address"),
         ("ble:?tmeout=3", "unknown parameter 'tmeout'; did you mean 'timeout'?"),
         ("ble:?radio=bumbel:air:x", "radio='bumbel:air:x': no radio is called 'bumbel'; did you mean bumble:?"),
     ],
@@ -281,7 +283,7 @@ def test_a_tool_that_has_forgotten_the_bond() -> None:
         tool.press_button()
         await works(link_to(where), tool)
         await tool.guard.forget()
-        said = await refused(link_to(where), PairingError)
+        said = await refused(link_to(where), KeyLostError)
         assert "the tool has forgotten this computer; remove it in" in said
 
     run(scenario())

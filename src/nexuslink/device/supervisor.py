@@ -218,6 +218,8 @@ class Supervisor:
     def _failed(self, error: BaseException) -> Event:
         """An attempt, or a connection, has ended like this."""
         self._judged = judge(error)
+        if self._judged.verdict is Verdict.IMPOSTOR:
+            self._candidates.impostor()
         self.nexus = None
         if self._link is not None and self._link.closed_reason is None:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
@@ -250,11 +252,12 @@ class Supervisor:
         serial = at.serial_number or self.serial_number
         if self._remembered is None or serial is None or at.scheme != "ble":
             return at.dial
-        self._remembered.refuse_impostor(serial, at.url, at.bonded, at.identity)
+        self._remembered.refuse_impostor(serial, at.url, at.identity, at.bonded)
         known = self._remembered.find(serial)
         if known is None or not known.bonded:
             return at.dial
-        return f"{at.dial}{'&' if '?' in at.dial else '?'}bond=yes"
+        address = "yes" if at.bonded else known.bonded_at.removeprefix("ble:") or "yes"
+        return f"{at.dial}{'&' if '?' in at.dial else '?'}bond={address}"
 
     async def _greet(self) -> Event:
         nexus, at = self._link, self._at
@@ -285,7 +288,7 @@ class Supervisor:
             self._judged = Judgement(Verdict.CONNECTED, words)
         if self._remembered is not None:
             seen = datetime.now(UTC).isoformat(timespec="seconds")
-            bonded, address = _bond(nexus, at)
+            address, bonded = _bond(nexus, at)
             bonded = at.scheme == "ble" and bonded is not False  # no Nexus lets anybody subscribe without a bond
             tool = RememberedTool(
                 info.serial_number, "", info.info.model, (at.url,), at.identity or address, nexus.simulated,
@@ -301,7 +304,7 @@ class Supervisor:
         serial = nexus.info.serial_number
         if self.serial_number not in (None, serial):
             raise OtherToolError(f"{at.url}: {serial} is there, not {self.serial_number}; is that one switched on?")
-        if self._remembered is not None and at.scheme == "ble":
+        if self._remembered is not None:
             self._remembered.refuse_impostor(serial, at.url, *_bond(nexus, at))
 
     async def _serve(self) -> Event:
@@ -424,11 +427,11 @@ class Supervisor:
                 return judged
 
 
-def _bond(nexus: Nexus, at: FoundTool) -> tuple[bool | None, str]:
-    """Whether the system has a key for this link, and the radio's address; the link knows both better than a scan."""
+def _bond(nexus: Nexus, at: FoundTool) -> tuple[str, bool | None]:
+    """The hardware's address, and whether the system has a key for it; the link knows both better than a scan."""
     said: bool | None = getattr(nexus.transport, "bonded", None)
     address: str = getattr(nexus.transport, "address", "")
-    return at.bonded if said is None else said, f"ble:{address}" if address else at.identity
+    return f"ble:{address}" if address else at.identity, at.bonded if said is None else said
 
 
 assert set(QUIET_NS) == set(UP)
