@@ -221,14 +221,9 @@ class Misshapen(RawTool):
         super()._fill(radio)
 
 
-OTHER = "0000abcd-0000-1000-8000-00805f9b34fb"
-
-
 @pytest.mark.parametrize(
     ("attributes", "said"),
     [
-        ({"uuids": {wire.NEXUS_STREAM_UUID: OTHER}}, "its table lacks the characteristic STREAM (notify); update its"),
-        ({"uuids": {wire.NEXUS_CONTROL_UUID: OTHER}}, "its table lacks the characteristic CONTROL (write, notify);"),
         ({"flags": {wire.NEXUS_STREAM_UUID: "READ"}}, "its table lacks the characteristic STREAM (notify);"),
         ({"flags": {wire.NEXUS_CONTROL_UUID: "NOTIFY"}}, "its table lacks the characteristic CONTROL (write, notify);"),
         ({"uuids": {wire.NEXUS_CONTROL_UUID: wire.NEXUS_STREAM_UUID}}, "its table lacks the characteristic CONTROL"),

@@ -14,21 +14,17 @@ from links import AT_END, run, until
 pytest.importorskip("bumble", reason="BLE scans: needs the package bumble, of the extra virtual-ble")
 
 from ble_peer import OPEN, RawTool, new_air
-from bumble import hci
+from ble_shouter import CLAIM, SERVICE, Shouter, part
 from moments.air import alone
-from nexus_simulator.ble.controller import AirController
-from nexus_simulator.ble.radio import Advertisement, Air
+from nexus_simulator.ble.radio import Air
 from nexus_simulator.options import Options
 
-from nexuslink.protocol.messages import NEXUS_SERVICE_UUID
 from nexuslink.transport.ble_nearby import BAD_SERIAL, NO_SERIAL, TWICE, Found
 from nexuslink.transport.ble_scan import DEAF_S, RETRY_S, BleScan, ble_tools
 from nexuslink.transport.errors import LinkLostError, RadioOffError, TransportError
 from nexuslink.transport.url import make_transport
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-SERVICE = bytes.fromhex(NEXUS_SERVICE_UUID.replace("-", ""))[::-1]
 
 
 def radio(where: Air) -> str:
@@ -40,29 +36,6 @@ async def tool_on(where: Air, seed: int) -> RawTool:
     AT_END.append(tool.close)
     await tool.start()
     return tool
-
-
-def part(kind: int, data: bytes) -> bytes:
-    return bytes([len(data) + 1, kind]) + data
-
-
-CLAIM = part(0x01, b"\x06") + part(0x07, SERVICE)
-
-
-class Shouter:
-    """Somebody who advertises whatever it is told, from whatever address."""
-
-    def __init__(self, where: Air) -> None:
-        self._air = where
-        self._controller = AirController("shouter", where)
-
-    def shout(self, number: int, data: bytes, response: bytes = b"") -> None:
-        address = hci.Address(number.to_bytes(5, "little") + b"\xff", hci.Address.RANDOM_DEVICE_ADDRESS)
-        pdu = Advertisement(advertiser_address=address, data=data, scan_response=response)  # type: ignore[call-arg]
-        self._air.send_advertising_pdu(self._controller, pdu)
-
-    def close(self) -> None:
-        self._controller.remove()
 
 
 def test_tools_come_and_go_and_the_list_stays_in_order() -> None:

@@ -317,7 +317,7 @@ class NexusPeripheral:
         connection.on(connection.EVENT_DISCONNECTION, lambda _: self._disconnected())
         connection.on(connection.EVENT_CONNECTION_ATT_MTU_UPDATE, self._link_changed)
         connection.on(connection.EVENT_CONNECTION_PARAMETERS_UPDATE, self._link_changed)
-        connection.on(connection.EVENT_CONNECTION_ENCRYPTION_CHANGE, self._link_changed)
+        connection.on(connection.EVENT_CONNECTION_ENCRYPTION_CHANGE, self._encrypted)
         self._link_changed()
         manager = radio.device.l2cap_channel_manager
         # The answer does not matter: a central that refuses stays at its own interval.
@@ -340,6 +340,11 @@ class NexusPeripheral:
             self.tool.max_message = self.connection.att_mtu - ATT_HEADER
             self.tool.interval_us = round(self.connection.parameters.connection_interval * 1000.0)
             self.tool.link_authenticated = self.level >= Level.AUTHENTICATED
+
+    def _encrypted(self) -> None:
+        self._link_changed()
+        if self._radio is not None and self.connection is not None:
+            self._radio.server.restore(self.connection)
 
     def _disconnected(self) -> None:
         connection, self.connection = self.connection, None

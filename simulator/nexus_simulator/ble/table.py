@@ -24,6 +24,7 @@ Read = Callable[[Any], bytes]
 """``read(connection)``"""
 _READS = (att.ATT_Read_Request, att.ATT_Read_Blob_Request)
 _WRITES = (att.ATT_Write_Request, att.ATT_Write_Command, att.ATT_Prepare_Write_Request)
+CCCD_SIZE = 2
 _COMMANDS = (att.ATT_Write_Command, att.ATT_Signed_Write_Command)
 
 
@@ -101,6 +102,17 @@ class StrictServer(Server):
         if not isinstance(att_pdu, _COMMANDS):  # commands have no answer
             handle = getattr(att_pdu, "attribute_handle", 0)
             self.send_response(bearer, att.ATT_Error_Response(att_pdu.op_code, handle, code))
+
+    def write_cccd(self, bearer: Any, characteristic: Characteristic[Any], value: bytes) -> None:
+        """A host subscribes, or takes that back. Bumble forgets it with the connection."""
+        super().write_cccd(bearer, characteristic, value)
+        if len(value) == CCCD_SIZE:
+            self._guard.subscribed(bearer, characteristic.handle, value)
+
+    def restore(self, connection: Connection) -> None:
+        """What a bonded host had subscribed to when it was here last."""
+        for handle, value in self._guard.kept_subscriptions(connection).items():
+            self.subscribers.setdefault(connection, {}).setdefault(handle, value)
 
     def notify(self, connection: Connection, entry: Characteristic[Any], value: bytes) -> bool:
         """Send at once; False: this peer has not asked for it. Bumble's own way makes a task for each."""
