@@ -437,7 +437,7 @@ def test_a_port_that_gave_no_answer_is_asked_more_seldom() -> None:
             k = Kept("SIM-00003", Discovery([SerialFinder(bus)]))
             k.supervisor.connect()
             await until(lambda: Verdict.NO_ANSWER in k.verdicts)
-            await until(lambda: k.supervisor.progress.attempt == 4)
+            await until(lambda: k.supervisor.progress.attempt == 3)
             states = [state for state, _ in itertools.groupby(progress.state for progress in k.told)]
             assert states.count(State.CONNECTING) == 1
             await k.supervisor.disconnect()

@@ -466,6 +466,25 @@ def test_close_ends_an_open_that_is_under_way() -> None:
     run(scenario())
 
 
+def test_an_end_in_the_very_moment_of_opening_is_not_missed() -> None:
+    async def scenario() -> None:
+        where, log = new_air(), Log()
+        await tool_on(where)
+        transport = link_to(where)
+        subscribe = transport._subscribe
+
+        async def and_gone(connection: Any) -> None:
+            await subscribe(connection)
+            transport._gone(connection)
+
+        transport._subscribe = and_gone  # type: ignore[method-assign]
+        with pytest.raises(LinkLostError, match="the Bluetooth connection has ended"):
+            await transport.open(log)
+        assert log.reasons == [] and transport._connection is None
+
+    run(scenario())
+
+
 def test_giving_up_while_it_opens() -> None:
     async def scenario() -> None:
         where = new_air()
