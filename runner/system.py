@@ -48,6 +48,12 @@ EMULATED = {
     "qemu-system-arm": ("qemu-system-arm",),
     "tshark": ("tshark",),
 }
+#: What `./run bluez` makes its guest with, and emulates it with.
+BLUEZ = {
+    "qemu-system-x86_64": ("qemu-system-x86",),
+    "mmdebstrap": ("mmdebstrap",),
+    "setpriv": ("util-linux",),
+}
 
 
 def window_kind() -> str:
@@ -80,11 +86,11 @@ def missing_for(environment: Environment, purpose: str) -> str:
     return ""
 
 
-def missing_tools(wanted: dict[str, tuple[str, ...]]) -> str:
+def missing_tools(wanted: dict[str, tuple[str, ...]], what: str = "the firmware side") -> str:
     """Empty when every command is there; else what to do, after installing was tried where that is allowed."""
     missing = _absent(wanted)
     if missing and _can_install():
-        _install(missing, f"{len(missing)} packages for the firmware side")
+        _install(missing, f"{len(missing)} packages for {what}")
         missing = _absent(wanted)
     return _advice(missing) if missing else ""
 

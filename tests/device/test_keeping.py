@@ -14,7 +14,7 @@ from nexuslink.device.course import UP, State
 from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import NoToolError
 from nexuslink.device.finders import SerialFinder, SimulatedFinder
-from nexuslink.device.keeping import FIND_S, address, connection, is_tool, kept, meant
+from nexuslink.device.keeping import FIND_S, address, connection, discovery_for, is_tool, kept, meant
 from nexuslink.device.remembered import USUAL, RememberedTool, RememberedTools
 from nexuslink.device.verdict import Verdict
 from nexuslink.transport.errors import UrlError
@@ -115,6 +115,8 @@ def test_radios_on_which_a_tool_has_been_are_looked_on_again() -> None:
     remembered.keep(RememberedTool("NX-1", urls=("ble://NX-1?radio=bumble:air:x", "ble://NX-1", "serial:/dev/a")))
     assert meant("NX-1", remembered).radios == ("bumble:air:x",)
     assert meant("tool:NX-1?radio=bumble:air:y", remembered).radios == ("bumble:air:y", "bumble:air:x")
+    names = [finder.name for finder in discovery_for(meant("NX-1", remembered)).finders]
+    assert names == ["the serial ports", "Bluetooth", "Bluetooth"]  # and not the simulated tool inside this program
 
 
 def test_a_tool_that_is_nowhere_is_said_in_time_whoever_else_is_there() -> None:

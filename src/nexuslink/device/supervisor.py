@@ -241,6 +241,7 @@ class Supervisor:
         if not self._discovery.hold(self._at.url, self):
             raise TransportError(f"{self._at.url}: this program uses that address for another tool")
         self._link = Nexus(make_transport(self._trust.dial(self._at, self.serial_number)), self._cache)
+        self._link.url = self._at.url  # as a person has it, without what only dialling needs
         try:
             await within(self._link.open_link(), OPEN_BOUND_S)
         except TimeoutError:
