@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Coroutine, Sequence, Set
 from pathlib import Path
 from random import Random
@@ -384,6 +385,65 @@ def test_somebody_who_comes_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> Non
         async with there(one):
             await k.data()
             await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_a_better_way_that_has_failed_is_not_changed_to_again_and_again() -> None:
+    async def work() -> None:
+        bus = Bus()
+        far, lies = OnTcp(tool(3)), OnWire(tool(8), bus, named=False)
+        async with there(far, lies):
+            bus.ports[0].serial_number = "SIM-00003"
+            k = Kept("SIM-00003", Discovery([SerialFinder(bus), FixedFinder([far.url], "SIM-00003")]))
+            k.supervisor.connect()
+            nexus = await k.data()
+            assert Verdict.OTHER_TOOL in k.verdicts
+            await asyncio.sleep(2.5)
+            assert k.supervisor.nexus is nexus
+            assert Verdict.NEARER_WAY not in k.verdicts
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_a_port_that_was_another_tools_is_asked_again_once_that_has_gone() -> None:
+    async def work() -> None:
+        bus = Bus()
+        discovery = Discovery([SerialFinder(bus)])
+        other, one = OnWire(tool(8), bus, named=False), OnWire(tool(3), bus, named=False)
+        k = Kept("SIM-00003", discovery)
+        async with there(other):
+            k.supervisor.connect()
+            await until(lambda: Verdict.OTHER_TOOL in k.verdicts)
+            await until(lambda: k.supervisor.state is State.SCANNING)
+        bus.count = 0  # the same name
+        looked = discovery.rounds
+        await until(lambda: discovery.rounds > looked + 12)
+        async with there(one):
+            assert one.url == other.url
+            await k.data()
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_a_port_that_gave_no_answer_is_asked_more_seldom() -> None:
+    async def work() -> None:
+        bus = Bus()
+        master, slave = os.openpty()
+        bus.plug(os.ttyname(slave), None)
+        try:
+            k = Kept("SIM-00003", Discovery([SerialFinder(bus)]))
+            k.supervisor.connect()
+            await until(lambda: Verdict.NO_ANSWER in k.verdicts)
+            await until(lambda: k.supervisor.progress.attempt == 3)
+            states = [state for state, _ in itertools.groupby(progress.state for progress in k.told)]
+            assert states.count(State.CONNECTING) == 1
+            await k.supervisor.disconnect()
+        finally:
+            os.close(master)
+            os.close(slave)
 
     kept(work())
 

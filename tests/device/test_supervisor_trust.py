@@ -11,12 +11,13 @@ from air_kept import OPEN, Kept, new_air, on_the_air, on_the_radio
 from bumble import hci
 from bumble.keys import KeyStore
 from nexus_simulator.ble.adapter import Address, acquire, release
-from nexus_simulator.ble.pairing import Level
+from nexus_simulator.ble.pairing import Level, Method, Security
 from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air
 from nexus_simulator.options import Options
 from reachable import GUARD_S, until
 
+from nexuslink.device.course import State
 from nexuslink.device.errors import NoToolError
 from nexuslink.device.remembered import RememberedTools
 from nexuslink.device.supervisor import Supervisor
@@ -161,6 +162,24 @@ def test_an_old_key_is_of_no_use(tmp_path: Path) -> None:
         k = Kept(remembered=remembered, where=where)
         k.tool.guard.bonds = new
         async with k.connected():
+            await k.data()
+
+    on_the_air(work())
+
+
+def test_a_person_is_asked_to_pair_once_and_not_again_and_again() -> None:
+    async def work() -> None:
+        k = Kept()
+        k.tool = NexusPeripheral(Options(seed=3), k.air, Security(method=Method.NOTHING))
+        async with k.connected():
+            await until(lambda: Verdict.NOT_PAIRED in k.verdicts)
+            await asyncio.sleep(5.0)
+            assert k.supervisor.state is State.OFF
+            states = [progress.state for progress in k.told]
+            assert states.count(State.CONNECTING) == 1
+            assert "press the tool's button" in k.said(Verdict.NOT_PAIRED)
+            k.tool.press_button()
+            k.supervisor.connect()
             await k.data()
 
     on_the_air(work())

@@ -80,6 +80,8 @@ def test_the_table_is_that_of_the_schema() -> None:
             }
             assert found.pop(UUID(service["uuid"])) == flags, service["name"]
         assert list(found) == [UUID("1800")]  # the stack's own: device name and appearance
+        for name in ("1801", "180a", "180f"):  # asked for by its 16 bits, it answers to them
+            assert await host.peer.discover_service(UUID(name))
         host.gone()
         await tool.close()
 

@@ -182,6 +182,23 @@ def test_bluetooth_off_and_on_within_a_moment_is_noticed_by_the_silence() -> Non
     in_virtual_time(scenario())
 
 
+def test_a_search_that_ends_with_bluetooth_off_says_so() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        transport = make_transport(f"ble://SIM-00001?radio={radio(where)}")
+        opening = asyncio.create_task(transport.open(Silent()))
+        await asyncio.sleep(1.0)
+        where.adapter_off()
+        with pytest.raises(RadioOffError, match="Bluetooth is off"):
+            await opening
+
+    class Silent:
+        def chunk(self, _: object) -> None: ...
+        def closed(self, _: str) -> None: ...
+
+    in_virtual_time(scenario())
+
+
 def test_where_no_tool_is_near_the_radio_is_asked_anew_now_and_then_only() -> None:
     async def scenario() -> None:
         async with BleScan(radio(new_air())) as scan:

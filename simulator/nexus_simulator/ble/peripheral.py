@@ -24,7 +24,7 @@ from nexus_simulator.ble.controller import AirController
 from nexus_simulator.ble.host import QuietHost
 from nexus_simulator.ble.pairing import Guard, Level, Security, ToolDevice
 from nexus_simulator.ble.radio import Air, air
-from nexus_simulator.ble.table import Entry, StrictServer
+from nexus_simulator.ble.table import Entry, StrictServer, short
 from nexus_simulator.ble.updates import Updates
 from nexus_simulator.firmware.identity import FIRMWARE_VERSION, HARDWARE_VERSION, MODEL
 from nexus_simulator.options import Options
@@ -302,7 +302,7 @@ class NexusPeripheral:
             ],
         }
         for service, entries in table.items():
-            server.add_service(Service(service, entries))
+            server.add_service(Service(short(service), entries))
         radio.stream, radio.control = table[wire.NEXUS_SERVICE_UUID]
         (radio.battery,) = table[wire.BATTERY_SERVICE_UUID]
         (radio.smp,) = table[wire.SMP_SERVICE_UUID]

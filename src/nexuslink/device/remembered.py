@@ -55,10 +55,9 @@ class RememberedTool:
     """The person went away from it on purpose; until it is connected again nobody connects to it unasked."""
 
     def may_be_at(self, address: str, bonded: bool | None) -> bool:
-        """The bond allows that it is this tool which a radio hears there. A cable needs no bond.
+        """The bond allows that it is this tool which a radio hears there; a cable needs none. See `trust`.
 
-        ``bonded``: what the system says. Where it says nothing (macOS, Windows) the address counts, because a bond
-        belongs to one; at the same address the system encrypts with its key by itself, or as ``bond=yes`` demands.
+        ``bonded``: what the system says.
         """
         if not self.bonded or not address.startswith("ble:"):
             return True
