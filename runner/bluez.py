@@ -56,9 +56,13 @@ def run_bluez(args: list[str]) -> int:
         return 0
     if smoke:
         args = ["tests/transport/test_contract.py", "-x", "-k", SMOKE, *args]
-    elif not any(not arg.startswith("-") and os.path.exists(os.path.join(ROOT, arg.partition("::")[0])) for arg in args):
+    elif not any(_is_test(arg) for arg in args):
         args = [*SUITES, *args]
     return _run(made, args, SMOKE_LIMIT_S if smoke else LIMIT_S)
+
+
+def _is_test(arg: str) -> bool:
+    return not arg.startswith("-") and os.path.exists(os.path.join(ROOT, arg.partition("::")[0]))
 
 
 def _cannot() -> str:
@@ -85,7 +89,8 @@ def _run(made: Image, args: list[str], limit_s: float) -> int:
     kept.write_text("\n".join(log) + "\n", "utf-8")
     if status != 0:
         print("\n".join(f"    {line}" for line in log[-TAIL:]), file=sys.stderr)
-        print(f"./run bluez: FAILED after {seconds:.0f} s; the guest's whole log is {kept}", file=sys.stderr, flush=True)
+        said = f"./run bluez: FAILED after {seconds:.0f} s; the guest's whole log is {kept}"
+        print(said, file=sys.stderr, flush=True)
         return FAILED
     print(f"./run bluez: passed in {seconds:.0f} s", flush=True)
     return 0
@@ -144,9 +149,10 @@ def _sockets(folder: Path) -> tuple[str, str]:
 def _guest(made: Image, boot: Path, folder: Path, limit_s: float) -> tuple[int, list[str]]:
     """Its tests' exit status, and everything it said."""
     hci, control = _sockets(folder)
-    kernel = "console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests random.trust_cpu=on"
+    kernel = "console=ttyS0 panic=-1 mitigations=off cryptomgr.notests random.trust_cpu=on"
     command = [
-        "qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-cpu", "Nehalem,+rdrand", "-m", str(MEMORY_MB),
+        "qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-cpu", "Nehalem,+rdrand", "-smp", "2",
+        "-m", str(MEMORY_MB),
         "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
         "-kernel", str(made.kernel), "-initrd", str(boot), "-append", kernel,
         "-device", "virtio-serial-pci",

@@ -17,7 +17,7 @@ import stat
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -54,7 +54,7 @@ LOCKS = {
 INIT = Path(ROOT, "tests", "bluez", "init")
 DROPPED = re.compile(
     r"boot/|dev/|lib/modules/|(usr/)?lib/udev/|var/cache/|var/lib/(apt|dpkg)/|usr/lib/(valgrind|systemd|klibc)/"
-    r"|usr/lib/x86_64-linux-gnu/libperl|opt/site/numpy/(.*/tests|f2py|distutils)/"
+    r"|usr/lib/x86_64-linux-gnu/libperl|site/numpy/(.*/tests|f2py|distutils)/"
     r"|usr/share/(doc|man|locale|perl|info|lintian|i18n|initramfs-tools|bash-completion|zoneinfo)/"
     r"|usr/lib/x86_64-linux-gnu/(gconv|perl)|usr/bin/perl|usr/lib/python3\.\d+/(pydoc_data|idlelib|ensurepip|lib2to3)/"
 )
@@ -71,7 +71,7 @@ FILES = {
         '<allow send_destination="*"/><allow eavesdrop="true"/></policy></busconfig>\n'
     ),
 }
-SITE = "opt/site"
+SITE = "site"
 
 Entry = tuple[str, int, bytes]
 """Path without a leading slash, mode with the type, content (of a link: where it leads)."""
@@ -224,7 +224,7 @@ def _own(modules: dict[str, bytes]) -> Iterator[Entry]:
     for name in ("dev", "proc", "sys", "run", "tmp", "root", "run/dbus", "var/lib/bluetooth", "lib/modules"):
         yield name, stat.S_IFDIR | 0o755, b""
     yield "bin/sh", stat.S_IFLNK | 0o777, b"busybox"
-    yield "init", stat.S_IFREG | 0o755, b'#!/bin/sh\nexec /bin/sh /checkout/tests/bluez/init\n'
+    yield "init", stat.S_IFREG | 0o755, b"#!/bin/sh\nexec /bin/sh /checkout/tests/bluez/init\n"
     for name, text in FILES.items():
         yield name, stat.S_IFREG | 0o644, text.encode()
     for number, name in enumerate(_in_order(modules)):

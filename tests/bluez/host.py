@@ -51,11 +51,12 @@ class Hci(asyncio.Protocol):
 
 
 class Control(asyncio.Protocol):
-    """``{"id": 1, "on": TOOL or "air", "call" | "get" | "set": "dotted.name", "with": [...]}`` -> ``{"id": 1, "is": ...}``
+    """A line of JSON asks, another one answers.
 
-    or ``{"id": 1, "error": "ConnectionError", "text": "..."}``. Beside that ``"do": "reset"`` (nobody is on the air),
-    ``"do": "tool"`` (a new one; its number is the answer), ``"do": "cancel"``. Bytes are ``{"hex": "..."}``; what cannot
-    be said in JSON is ``true``.
+    ``{"id": 1, "on": TOOL or "air", "call" | "get" | "set": "dotted.name", "with": [...]}`` gives
+    ``{"id": 1, "is": ...}`` or ``{"id": 1, "error": "ConnectionError", "text": "..."}``. Beside that ``"do": "reset"`` (nobody is on the air),
+    ``"do": "tool"`` (a new one; its number is the answer), ``"do": "cancel"``. Bytes are ``{"hex": "..."}``; what
+    cannot be said in JSON is ``true``.
     """
 
     def __init__(self, air: Air) -> None:

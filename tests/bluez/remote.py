@@ -247,9 +247,7 @@ async def forget_everything() -> None:
         if not objects[adapters[0]]["org.bluez.Adapter1"]["Powered"].value:
             on = ["org.bluez.Adapter1", "Powered", Variant("b", True)]
             await bus.call(
-                Message(
-                    "org.bluez", adapters[0], "org.freedesktop.DBus.Properties", "Set", signature="ssv", body=on
-                )
+                Message("org.bluez", adapters[0], "org.freedesktop.DBus.Properties", "Set", signature="ssv", body=on)
             )
     finally:
         bus.disconnect()

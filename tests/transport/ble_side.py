@@ -1,4 +1,4 @@
-"""The tool that BLE tests have at the other end: in this process, or from inside the guest of ``./run bluez`` outside."""
+"""The tool that BLE tests have at the other end: in this process, or outside the guest of ``./run bluez``."""
 
 from __future__ import annotations
 

@@ -17,13 +17,13 @@ from typing import Any
 
 from bumble import core, hci
 from bumble.device import Connection, ConnectionParametersPreferences, Device, DeviceConfiguration
-from bumble.host import Host
 from bumble.keys import JsonKeyStore, KeyStore, MemoryKeyStore
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
 
 from nexus_simulator.ble.controller import AirController
+from nexus_simulator.ble.host import QuietHost
 from nexus_simulator.ble.radio import air
 
 OPEN_S = 5.0
@@ -169,15 +169,16 @@ class Adapter:
     async def close(self) -> None:
         """Leave nothing behind."""
         device = self._device
-        if device is not None and not self._lost():
-            for connection in list(device.connections.values()):
+        try:
+            for connection in list(device.connections.values()) if device is not None and not self._lost() else ():
                 with contextlib.suppress(Exception):
                     async with asyncio.timeout(END_S):
                         await connection.disconnect()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._drop()
+        finally:  # whoever closes it may have given up
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._drop()
 
     async def scan(self, wanted: bool, active: bool = True) -> None:
         """Start or stop the radio's scan; raises AdapterError."""
@@ -236,10 +237,11 @@ class Adapter:
         if self.address.scheme == AIR:
             controller = self._controller = AirController("host", air(self.address.rest), adapter=True)
             self._generation = controller.generation
-            host = Host(controller, controller)
+            host = QuietHost(controller, controller)
+            controller.on_off = lambda: host.emit("flush")  # bumble itself waits on, for the peer or for an answer
         else:
             self._transport = await open_transport(f"{self.address.scheme}:{self.address.rest}")
-            host = Host(self._transport.source, self._transport.sink)
+            host = QuietHost(self._transport.source, self._transport.sink)
         config = DeviceConfiguration(
             name="host",
             address=hci.Address(bytes(digest[:6]), hci.Address.RANDOM_DEVICE_ADDRESS),
