@@ -14,6 +14,7 @@ from reachable import Bus, OnTcp, OnWire, tool
 
 from nexuslink.app.bridge import LoopThread
 from nexuslink.app.flow import Flow
+from nexuslink.app.sound import Cue, cue_for
 from nexuslink.app.views.calibrate import CalibrateView
 from nexuslink.app.views.choose import ChooseView
 from nexuslink.app.views.connect import ConnectView, Mood
@@ -144,6 +145,7 @@ def lives_through(flow: Flow, until, goes, comes) -> float:
     until(lambda: flow.hold.stale and flow.hold.sentence.said[0] == "Tool lost. Reconnecting.")
     silent_s = flow.bridge.snapshot.link.silent_s
     assert flow.hold.sentence.said[2] == "fault"
+    assert cue_for(flow.bridge.snapshot, flow.hold.stale) is Cue.LOST
     assert "roll off if unsure" in flow.hold.sentence.said[1]
     assert flow.hold.tokens_for(flow.hold.ring) != flow.hold.tokens
     so_far = rows(flow)

@@ -33,6 +33,12 @@ _CAUSES: Final[Mapping[Verdict, str]] = {
     Verdict.NO_RADIO: "Switch Bluetooth off and on",
     Verdict.IN_USE: "Another program has taken it",
     Verdict.SILENT: "Switch it off and on",
+    Verdict.NO_ANSWER: "Switch it off and on",
+    Verdict.OTHER_TOOL: "Another tool is in its place",
+    Verdict.IMPOSTOR: "Another tool claims to be it",
+    Verdict.KEY_LOST: "It has to be paired again",
+    Verdict.NOT_PAIRED: "It has to be paired again",
+    Verdict.RADIO_DENIED: "Allow this program Bluetooth",
 }
 """The same where the cause is known."""
 _CARRIERS: Final[Mapping[str, str]] = {"serial": "USB", "ble": "Bluetooth", "tcp": "network", "sim": "simulated"}

@@ -85,7 +85,7 @@ class ResultView(View):
             self._trace.set_span(max(SPAN_S, seconds))
             self._trace.feed(ring)
         where = f"Recording: {result.session_file}" if result.session_file else "Not recorded."
-        times = "once" if result.gaps == 1 else f"{result.gaps} times"
+        times = {1: "once", 2: "twice"}.get(result.gaps, f"{result.gaps} times")
         self._file.set_text(f"The tool was lost {times}; that time is not counted. {where}" if result.gaps else where)
         self.set_simulated(result.snapshot.simulated)
 
