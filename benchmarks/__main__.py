@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[float, bool]]] = {
     "painting": {"latency.painted_p99_ms": (8, False), "cpu.window_percent": (25, False)},
     "cpu": {"cpu.client_percent_over_reader": (1, False)},
     "memory": {"memory.growth_mb": (1, False)},
+    "ble": {"ble.arrival_p99_ms": (5, False), "ble.lost": (0, False)},
     "start": {"start.vs_import": (2, False)},
 }
 

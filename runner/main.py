@@ -121,7 +121,11 @@ COMMANDS: dict[str, tuple[str, str, Callable[[list[str]], int]]] = {
     "nexuslink": ("ARGS", "the command line of the program, e.g. ./run nexuslink doctor", nexuslink),
     "lint": ("", "formatting, types, the floors of the house, generated files, tracked files", lint),
     "bench": ("[--json]", "measure speed, latency, memory and start, as ratios", bench),
-    "soak": ("[--minutes N] [--seeds 1-20] [--json]", "hours of a tool's time with every fault at once", soak),
+    "soak": (
+        "[--only hours|moments] [--minutes N] [--seeds 1-20] [--moments 200] [--json]",
+        "hours of a tool's time with every fault at once; tools and hosts struck at hundreds of moments",
+        soak,
+    ),
     "wheel": ("", "build the wheel and run it alone in an empty environment", wheel),
     "lock": ("[--upgrade]", "make the lock files in requirements/ anew", lock),
 }

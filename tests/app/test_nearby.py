@@ -158,6 +158,9 @@ def test_nothing_is_told_after_the_stop_and_it_can_begin_again():
             await asyncio.sleep(2 * AWAY_S)
             assert len(room.told) == count
             room.told.clear()
+            room.nearby.start(room.told.append)
+            await until(lambda: room.told)  # looking again, whoever was there a moment ago keeps the place
+            assert [tool.serial_number for tool in room.now.tools] == ["SIM-00003", None]
         await room.nearby.stop()
 
     run(work())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import selectors
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ from bumble.pairing import PairingConfig, PairingDelegate
 from nexus_simulator.ble.controller import AirController
 from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air
+from nexus_simulator.virtual_time import HANG_S, JumpingLoop
 
 from nexuslink.protocol.envelope import Response, pack_request, take_response, take_stream
 from nexuslink.protocol.messages import (
@@ -41,36 +41,6 @@ from nexuslink.protocol.messages import (
 )
 
 T = TypeVar("T")
-HANG_S = 60.0
-"""Guard against hanging, in the loop's own time or, with the jumping clock, in pytest's."""
-
-
-class _Jumping(selectors.DefaultSelector):
-    """Where a loop would sleep, its clock jumps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.skipped_s = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        ready = super().select(0)
-        if ready or timeout == 0:
-            return ready
-        if timeout is None:
-            return super().select(HANG_S)
-        self.skipped_s += max(timeout, 0.0)
-        return []
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    """Virtual time: minutes of an air in seconds."""
-
-    def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return 1000.0 + self._jumping.skipped_s
 
 
 def run(scenario: Coroutine[Any, Any, T], *, real: bool = False, limit_s: float = HANG_S) -> T:

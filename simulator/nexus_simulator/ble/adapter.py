@@ -17,13 +17,13 @@ from typing import Any
 
 from bumble import core, hci
 from bumble.device import Connection, ConnectionParametersPreferences, Device, DeviceConfiguration
-from bumble.host import Host
 from bumble.keys import JsonKeyStore, KeyStore, MemoryKeyStore
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
 
 from nexus_simulator.ble.controller import AirController
+from nexus_simulator.ble.host import QuietHost
 from nexus_simulator.ble.radio import air
 
 OPEN_S = 5.0
@@ -236,10 +236,11 @@ class Adapter:
         if self.address.scheme == AIR:
             controller = self._controller = AirController("host", air(self.address.rest), adapter=True)
             self._generation = controller.generation
-            host = Host(controller, controller)
+            host = QuietHost(controller, controller)
+            controller.on_off = lambda: host.emit("flush")  # bumble itself waits on, for the peer or for an answer
         else:
             self._transport = await open_transport(f"{self.address.scheme}:{self.address.rest}")
-            host = Host(self._transport.source, self._transport.sink)
+            host = QuietHost(self._transport.source, self._transport.sink)
         config = DeviceConfiguration(
             name="host",
             address=hci.Address(bytes(digest[:6]), hci.Address.RANDOM_DEVICE_ADDRESS),

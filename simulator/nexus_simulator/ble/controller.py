@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,8 @@ class AirController(bumble_controller.Controller):
         self.powered = air.adapters_on or not adapter
         self.generation = 0
         """How often it was switched on: what a host knows of it is from one generation."""
+        self.on_off: Callable[[], None] = lambda: None
+        """Called after it was switched off, when its last events have been delivered."""
         self.rssi_dbm = float(RSSI_DBM)
         self.bad_packets = 0
         """Packets from the host that could not be carried out at all."""
@@ -142,6 +145,7 @@ class AirController(bumble_controller.Controller):
         self._cancel_connecting()
         self._forget()
         self.powered = False
+        self.loop.call_soon(self.on_off)
 
     def vanish(self) -> None:
         """Gone without a word: power cut, crash, pulled out."""
@@ -179,6 +183,18 @@ class AirController(bumble_controller.Controller):
         except Exception as error:  # bumble's parsers raise almost anything
             self.bad_packets += 1
             log.debug("%s: a packet from the host could not be carried out: %r", self.name, error)
+
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """From the host; data without the log that `QuietHost` is without, too."""
+        if isinstance(packet, hci.HCI_AclDataPacket):
+            self.on_hci_acl_data_packet(packet)
+        else:
+            super().on_hci_packet(packet)
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """To the host, without a log."""
+        if self.host is not None:
+            self.loop.call_soon(self.host.on_packet, bytes(packet))
 
     def on_hci_command_packet(self, command: hci.HCI_Command) -> None:
         """While it is off every command fails."""

@@ -17,11 +17,11 @@ from bumble import att, hci, l2cap
 from bumble.core import UUID, AdvertisingData
 from bumble.device import Connection, DeviceConfiguration
 from bumble.gatt import Service
-from bumble.host import Host
 from bumble.profiles.gap import GenericAccessService
 
 from nexus_simulator.assembly import make_tool
 from nexus_simulator.ble.controller import AirController
+from nexus_simulator.ble.host import QuietHost
 from nexus_simulator.ble.pairing import Guard, Level, Security, ToolDevice
 from nexus_simulator.ble.radio import Air, air
 from nexus_simulator.ble.table import Entry, StrictServer
@@ -68,7 +68,7 @@ class Counts:
     """Packets from the peer that could not be read."""
 
 
-class _ToolHost(Host):
+class _ToolHost(QuietHost):
     """Bumble's parsers raise on what a peer may send; here that is counted and forgotten."""
 
     def __init__(self, counts: Counts, *args: Any) -> None:
@@ -88,7 +88,7 @@ class _Radio:
     """What is made anew at every start of the tool."""
 
     controller: AirController
-    host: Host
+    host: QuietHost
     device: ToolDevice
     server: StrictServer
     stream: Entry = field(init=False)

@@ -91,10 +91,13 @@ class Desk:
 
         ``alone(tool)`` where there is one to connect to unasked.
         """
-        from nexuslink.app.connection import only_one
 
         def told(now: Near) -> None:
             near(now)
+            if not now.settled:  # nobody is known yet to be the only one; the list comes first
+                return
+            from nexuslink.app.connection import only_one
+
             one = only_one(now, self._remembered)
             if one is not None:
                 alone(one)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from nexuslink.device.finders import SIMULATED_SERIAL, SIMULATED_URL, FoundTool
+from nexuslink.device.finders import MARK, SIMULATED_SERIAL, SIMULATED_URL, FoundTool
 from nexuslink.device.next_steps import NextStep
 from nexuslink.device.remembered import RememberedTool
-from nexuslink.device.supervisor import MARK
 
 AWAY_S: Final = 4.0
 """A radio that has not heard a tool for so long says that it is away; a tool advertises several times a second."""
@@ -104,10 +103,9 @@ class _Way:
 
 
 class NearList:
-    """Feed it with `see`, and ask for `tools`. ``remembered``: latest first; ``today``: for words only."""
+    """Feed it with `see`, and ask for `tools`. ``remembered``: latest first."""
 
-    def __init__(self, remembered: Iterable[RememberedTool] = (), today: date | None = None) -> None:
-        self._today = today or date.today()
+    def __init__(self, remembered: Iterable[RememberedTool] = ()) -> None:
         self._ways: dict[str, _Way] = {}
         self._bars: dict[str, int] = {}
         self._orders = 0
@@ -117,6 +115,7 @@ class NearList:
 
     def remember(self, remembered: Iterable[RememberedTool]) -> None:
         """Who is remembered now. The simulated tool is always there, and not a memory."""
+        self._today = date.today()  # for words only
         self._known = {
             tool.serial_number: tool for tool in remembered if not tool.urls or any(_carrier(u) for u in tool.urls)
         }
@@ -134,11 +133,17 @@ class NearList:
             if radio and one.found.serial_number:
                 self._heard.add(one.found.serial_number)
             way.seen, way.last_s, way.there = one, max(way.last_s, now_s - one.silent_s), True
-        for name, way in list(self._ways.items()):
+        for name, way in self._ways.items():
             if name.startswith(f"{source} ") and name not in listed:
                 way.there = False
+        self.thin_out(now_s)
+
+    def thin_out(self, now_s: float) -> None:
+        """Forget whoever has been away for long."""
+        for name, way in list(self._ways.items()):
             if now_s - way.last_s > GONE_S and not way.present(now_s):
                 del self._ways[name]
+        self._heard &= {way.found.serial_number or "" for way in self._ways.values()}
 
     def silence(self, source: str, now_s: float) -> None:
         """A radio hears nothing any more: whoever it heard is away."""

@@ -10,7 +10,9 @@ Lives on the loop's thread; knows nothing of Qt.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
 from nexuslink.app.near_list import Near, NearList, NearTool, Seen
@@ -48,6 +50,7 @@ class Nearby:
         self._radio: tuple[NextStep, str] | None = None
         self._pending: set[str] = set()
         self._told: Near | None = None
+        self._begun = asyncio.Event()  # somebody has answered
 
     def start(self, callback: Callable[[Near], None]) -> None:
         """``callback(near)`` at each change, on the loop's thread. Starting twice is starting once."""
@@ -78,7 +81,8 @@ class Nearby:
     # -- looking --------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        self._list, self._radio = NearList(), None
+        self._radio, self._begun = None, asyncio.Event()
+        self._list.thin_out(self._now())  # whoever was there a moment ago keeps the place
         finders = self._discovery.finders
         self._pending = {finder.name for finder in finders}
         await self._remember()
@@ -97,10 +101,14 @@ class Nearby:
             self._list.see(finder.name, [Seen(tool) for tool in found], self._now())
             self._pending.discard(finder.name)
             self._tell()
+            self._begun.set()
             await asyncio.sleep(ASK_EVERY_S)
 
     async def _listen(self, finder: RadioFinder) -> None:
         listened_s = 0.0
+        with contextlib.suppress(TimeoutError):  # what a radio needs is dear to import: whoever is quick comes first
+            await asyncio.wait_for(self._begun.wait(), TELL_EVERY_S)
+        await asyncio.to_thread(_warm_up)
         while True:
             try:
                 listened_s += await self._scan(finder, listened_s)
@@ -149,3 +157,9 @@ class Nearby:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _warm_up() -> None:
+    """What the radio needs; without it, listening says what is missing."""
+    with contextlib.suppress(ImportError):
+        import_module("bleak")

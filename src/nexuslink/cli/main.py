@@ -161,11 +161,25 @@ def _mendable() -> tuple[type[Exception], ...]:
     return tuple(getattr(import_module(f"nexuslink.{module}"), kind) for module, kind in pairs)
 
 
+def _find_for_others(command: str, args: argparse.Namespace) -> None:
+    """Commands of other distributions take an address: a tool that is named by its serial number is found for them."""
+    url = getattr(args, "url", None)
+    if not isinstance(url, str) or command not in _plugins().names:
+        return
+    import asyncio
+
+    from nexuslink.device.keeping import address, is_tool
+
+    if is_tool(url):
+        args.url = asyncio.run(address(url))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     args = _parser(words[0] if words else None).parse_args(words)
     try:
+        _find_for_others(words[0], args)
         status: int = args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:

@@ -6,135 +6,127 @@ import argparse
 import asyncio
 import math
 import sys
-from collections.abc import Iterable
 from typing import Final
 
+from nexuslink.app.nearby import Near, Nearby, NearTool
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.output import columns, print_json, say, whisper
-from nexuslink.device.discovery import Discovery
-from nexuslink.device.finders import FoundTool
-from nexuslink.device.remembered import USUAL, RememberedTool
+from nexuslink.device.discovery import LOOK_BOUND_S, Discovery
+from nexuslink.device.remembered import USUAL
 
-LOOK_EVERY_S: Final = 1.0
-"""Between two looks of ``--watch``: a radio needs a rest as well."""
-FORGET_LOOKS: Final = 3
-"""A tool that was not seen in so many looks is gone: not every one of its advertisements is heard."""
-SMOOTHING: Final = 0.4
-"""Share of the latest look in the signal that is shown."""
-CARRIERS: Final = {"serial": "cable", "ble": "Bluetooth", "tcp": "network", "sim": "-"}
 HEAD: Final = ("NAME", "SERIAL NUMBER", "BY", "SIGNAL", "PAIRED", "KNOWN", "ADDRESS")
+NOBODY: Final = "No real tool is plugged in or near. The simulated one works without hardware."
 _YES_NO: Final = {True: "yes", False: "no", None: "-"}
-
-
-class Sightings:
-    """Tools over several looks: each keeps its place in the list, and its signal is smoothed."""
-
-    def __init__(self) -> None:
-        self._tools: dict[str, FoundTool] = {}
-        self._missed: dict[str, int] = {}
-        self._rssi_dbm: dict[str, float] = {}
-
-    def saw(self, found: Iterable[FoundTool]) -> None:
-        """One look's."""
-        seen = {tool.url: tool for tool in found}
-        self._tools |= seen
-        for url in list(self._tools):
-            self._missed[url] = 0 if url in seen else self._missed[url] + 1
-            if self._missed[url] >= FORGET_LOOKS:
-                del self._tools[url], self._missed[url]
-                self._rssi_dbm.pop(url, None)
-        for url, tool in seen.items():
-            if tool.rssi_dbm is not None:
-                before = self._rssi_dbm.get(url, tool.rssi_dbm)
-                self._rssi_dbm[url] = before + SMOOTHING * (tool.rssi_dbm - before)
-
-    def rows(self) -> list[dict[str, object]]:
-        """For programs."""
-        known = {tool.serial_number: tool for tool in USUAL.all()}
-        return [_row(tool, self._rssi_dbm.get(url), known) for url, tool in self._tools.items()]
-
-
-def _row(tool: FoundTool, rssi_dbm: float | None, known: dict[str, RememberedTool]) -> dict[str, object]:
-    mine = known.get(tool.serial_number or "")
-    return {
-        "name": (mine.name if mine is not None else "") or tool.name, "serial_number": tool.serial_number,
-        "carrier": tool.scheme, "rssi_dbm": None if rssi_dbm is None else round(rssi_dbm), "paired": tool.bonded,
-        "remembered": mine is not None, "simulated": tool.simulated, "url": tool.url, "detail": tool.detail,
-    }  # fmt: skip
-
-
-def table(rows: list[dict[str, object]]) -> list[str]:
-    """For people."""
-    cells = [HEAD] + [
-        (
-            str(row["name"]), str(row["serial_number"] or "-"), CARRIERS.get(str(row["carrier"]), str(row["carrier"])),
-            "-" if row["rssi_dbm"] is None else f"{row['rssi_dbm']} dBm",
-            _YES_NO[row["paired"] if isinstance(row["paired"], bool) else None], _YES_NO[bool(row["remembered"])],
-            f"{row['url']}{'  [SIMULATED]' if row['simulated'] else ''}",
-        )
-        for row in rows
-    ]  # fmt: skip
-    lines = list(columns(cells))
-    if all(row["simulated"] for row in rows):
-        lines.append("No real tool is plugged in or near. The simulated one works without hardware.")
-    return lines
 
 
 def scan(args: argparse.Namespace) -> int:
     """List the tools."""
     if args.seconds is not None and not (math.isfinite(args.seconds) and args.seconds > 0):
         raise UsageError(f"--seconds {args.seconds:g}: write a positive number of seconds")
-    asyncio.run(_watch(args) if args.watch or args.seconds is not None else _once(args))
+    asyncio.run(_scan(args))
     return 0
 
 
-async def _once(args: argparse.Namespace) -> None:
-    discovery, sightings = Discovery(), Sightings()
-    sightings.saw(await discovery.look())
-    _Troubles().say(discovery)
-    rows = sightings.rows()
-    if args.json:
-        print_json(rows)
-    else:
-        for line in table(rows):
-            say(line)
+async def _scan(args: argparse.Namespace) -> None:
+    """Until everybody has been asked; with ``--watch`` until Ctrl-C, or as long as ``--seconds`` says."""
+    watches = args.watch or args.seconds is not None
+    show = _Painter(args.json) if watches else None
+    settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    latest = Near()
+    discovery = Discovery()
+    troubles = _Troubles(discovery)
+    broken: BrokenPipeError | None = None
+
+    def told(near: Near) -> None:
+        nonlocal latest, broken
+        latest = near
+        troubles.say(near)
+        try:
+            if show is not None:
+                show.show(near)
+        except BrokenPipeError as error:  # whoever read our output has gone
+            broken = error
+        if (broken is not None or (near.settled and show is None)) and not settled.done():
+            settled.set_result(None)
+
+    nearby = Nearby(discovery, USUAL)
+    nearby.start(told)
+    try:
+        await asyncio.wait((settled,), timeout=args.seconds if watches else LOOK_BOUND_S)
+    finally:
+        await nearby.stop()
+    if broken is not None:
+        raise broken
+    if show is None:
+        troubles.say(latest)
+        _Painter(args.json).show(latest)
 
 
-async def _watch(args: argparse.Namespace) -> None:
-    """Again and again, until Ctrl-C or ``--seconds``."""
-    discovery, sightings, troubles = Discovery(), Sightings(), _Troubles()
-    height, before = 0, ""
-    loop = asyncio.get_running_loop()
-    end = math.inf if args.seconds is None else loop.time() + args.seconds
-    while True:
-        sightings.saw(await discovery.look())
-        troubles.say(discovery)
-        rows = sightings.rows()
-        if args.json:
-            print_json(rows)
-        elif sys.stdout.isatty():
-            lines = table(rows)
-            up = f"\x1b[{height}A\x1b[J" if height else ""
-            sys.stdout.write(up + "".join(line + "\n" for line in lines))
-            height = len(lines)
-        elif (who := " ".join(str(row["url"]) for row in rows)) != before:  # in a file: when somebody comes or goes
-            before = who
-            sys.stdout.write("\n".join(table(rows)) + "\n\n")
-        sys.stdout.flush()
-        if loop.time() + LOOK_EVERY_S >= end:
+class _Painter:
+    """Writes the list: painted over on a terminal, again in a file whenever somebody has come or gone."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._height = 0
+        self._before: list[str] | None = None
+
+    def show(self, near: Near) -> None:
+        """As it is now."""
+        tools = [tool for tool in near.tools if tool.present]
+        if self._json:
+            print_json([row(tool) for tool in tools])
             return
-        await asyncio.sleep(LOOK_EVERY_S)
+        if not tools:  # nobody has been asked yet: the simulated one is always there
+            return
+        if not sys.stdout.isatty():
+            keys = [tool.key for tool in tools]
+            if keys == self._before:
+                return
+            if self._before is not None:
+                say("")
+            self._before = keys
+        lines = [*table(tools), *([NOBODY] if all(tool.simulated for tool in tools) else [])]
+        up = f"\x1b[{self._height}A\x1b[J" if self._height else ""
+        sys.stdout.write(up + "".join(line + "\n" for line in lines))
+        sys.stdout.flush()
+        self._height = len(lines) if sys.stdout.isatty() else 0
+
+
+def row(tool: NearTool) -> dict[str, object]:
+    """For programs."""
+    return {
+        "name": tool.title, "serial_number": tool.serial_number, "carriers": tool.carriers, "rssi_dbm": tool.rssi_dbm,
+        "paired": tool.bonded, "remembered": tool.remembered, "simulated": tool.simulated, "url": tool.url,
+        "trouble": tool.trouble,
+    }  # fmt: skip
+
+
+def table(tools: list[NearTool]) -> list[str]:
+    """For people."""
+    cells = [
+        (
+            tool.title, tool.serial_number or "-", ", ".join(tool.carriers) or "-",
+            "-" if tool.rssi_dbm is None else f"{tool.rssi_dbm} dBm", _YES_NO[tool.bonded], _YES_NO[tool.remembered],
+            f"{tool.url}{'  [SIMULATED]' if tool.simulated else ''}{f'  ({tool.trouble})' if tool.trouble else ''}",
+        )
+        for tool in tools
+    ]  # fmt: skip
+    return list(columns([HEAD, *cells]))
 
 
 class _Troubles:
-    """Why finders failed: a line each time that it is another one."""
+    """Why nobody can be seen somewhere: a line each time that it is another reason."""
 
-    def __init__(self) -> None:
+    def __init__(self, discovery: Discovery) -> None:
+        self._discovery = discovery
         self._said: dict[str, str] = {}
 
-    def say(self, discovery: Discovery) -> None:
+    def say(self, near: Near) -> None:
         """What has not been said yet."""
-        for name, trouble in discovery.troubles.items():
+        now = dict(self._discovery.troubles)
+        if near.radio is not None:
+            now["Bluetooth"] = near.radio_sentence or near.radio.line
+        for name, trouble in now.items():
             if self._said.get(name) != trouble:
                 whisper(f"tools on {name} are not listed: {trouble.removeprefix('ble: ')}")
-        self._said = dict(discovery.troubles)
+        self._said = now

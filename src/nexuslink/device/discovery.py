@@ -18,11 +18,10 @@ from nexuslink.device.finders import (
     RadioFinder,
     SerialFinder,
     SimulatedFinder,
-    serial_ports,
 )
 from nexuslink.device.verdict import one_line
 
-__all__ = ["LOOK_BOUND_S", "SIMULATED_URL", "Discovery", "FoundTool", "find_tools", "usual_finders"]
+__all__ = ["LOOK_BOUND_S", "SIMULATED_URL", "Discovery", "FoundTool", "usual_finders"]
 
 LOOK_BOUND_S: Final = 8.0
 """No finder is waited for any longer."""
@@ -115,9 +114,3 @@ class Discovery:
             return []
         self.troubles.pop(finder.name, None)
         return found
-
-
-def find_tools() -> list[FoundTool]:
-    """The serial ports that may be a tool, then the simulated one, without a loop. May block."""
-    simulated = FoundTool("Simulated tool", SIMULATED_URL, True, "no hardware needed; shows a good hold")
-    return [*serial_ports(), simulated]

@@ -75,7 +75,10 @@ _WORDS: Final[dict[int, str]] = {
     Status.FAILED: "it tried and failed; `nexuslink doctor --device` shows its error reports",
     Status.OUT_OF_RANGE: "a value is outside what it can do",
     Status.NOT_AUTHORISED: "it is locked; unlock it with the code from inside its base",
-    Status.LINK_TOO_SMALL: f"the link carries less than {MIN_LINK_MESSAGE} bytes a message; a larger MTU helps",
+    Status.LINK_TOO_SMALL: (
+        f"the link carries less than {MIN_LINK_MESSAGE} bytes a message, too few to stream (its MTU is too small); "
+        "connect the tool by its cable, or use another Bluetooth adapter"
+    ),
     Status.BAD_CRC: "the record's check does not fit its bytes; send it again",
 }
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SIMULATED_URL: Final = "sim:?script=good-psoas"
 SIMULATED_SERIAL: Final = "SIM-"
 """How the serial numbers of simulated tools begin."""
+MARK: Final = "tool:"
+"""May stand before a serial number, where an address is expected."""
 CARRIERS: Final = ("serial", "tcp", "ble", "sim")
 """Schemes, the best way to a tool first."""
 

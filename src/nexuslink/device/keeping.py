@@ -23,11 +23,11 @@ from nexuslink.device.cache import ToolCache
 from nexuslink.device.course import UP, State
 from nexuslink.device.discovery import Discovery, usual_finders
 from nexuslink.device.errors import NoToolError
-from nexuslink.device.finders import RadioFinder
+from nexuslink.device.finders import MARK, RadioFinder
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import Progress
 from nexuslink.device.remembered import USUAL, RememberedTools
-from nexuslink.device.supervisor import MARK, Supervisor
+from nexuslink.device.supervisor import Supervisor
 from nexuslink.device.verdict import Verdict, one_line
 from nexuslink.transport.errors import UrlError
 from nexuslink.transport.url import make_transport, parse_url, take_params
@@ -157,6 +157,18 @@ async def connection(
     try:
         with supervisor.holding():
             yield await supervisor.up(0.0)
+    finally:
+        await supervisor.disconnect()
+
+
+async def address(target: str) -> str:
+    """Where the tool is now, for whoever must open the link itself. An address is its own, and nothing is opened."""
+    wanted = meant(target)
+    if wanted.is_address:
+        return wanted.target
+    supervisor = await kept(target, once=True)
+    try:
+        return supervisor.progress.url
     finally:
         await supervisor.disconnect()
 

@@ -47,6 +47,8 @@ class RememberedTool:
     simulated: bool = False
     bonded: bool = False
     """This computer has a bond with it."""
+    bonded_at: str = ""
+    """The radio's address to which the bond belongs; empty: not known."""
     last_seen: str = ""
     """ISO 8601, for people only: nothing is computed from it."""
     left: bool = False
@@ -109,6 +111,7 @@ class RememberedTools:
                 urls=tuple(dict.fromkeys((*tool.urls, *before.urls)))[:URLS_MAX],
                 identity=tool.identity or before.identity,
                 bonded=tool.bonded or before.bonded,
+                bonded_at=tool.bonded_at or before.bonded_at,
                 last_seen=tool.last_seen or before.last_seen,
             )
         with self._lock:
@@ -125,10 +128,21 @@ class RememberedTools:
         return tool
 
     def rename(self, serial_number: str, name: str) -> None:
-        """What the person calls it; empty: what it calls itself. Nothing happens for a tool that is not known."""
-        tool = self.find(serial_number)
-        if tool is not None:
-            self.keep(replace(tool, name=name[:TEXT_MAX] or tool.serial_number))
+        """What the person calls it; empty: what it calls itself. Nothing happens for a tool that is not known.
+
+        Its place among the others stays: it has not been used.
+        """
+        tool, folder = self.find(serial_number), self._folder()
+        if tool is None:
+            return
+        path = _path(folder, serial_number) if folder is not None else None
+        when = None
+        with suppress(OSError):
+            when = path.stat() if path is not None else None
+        self.keep(replace(tool, name=name[:TEXT_MAX] or tool.serial_number))
+        with suppress(OSError):
+            if path is not None and when is not None:
+                os.utime(path, ns=(when.st_atime_ns, when.st_mtime_ns))
 
     def leave(self, serial_number: str) -> None:
         """The person went away from it on purpose. Nothing happens for a tool that is not known."""
@@ -145,15 +159,18 @@ class RememberedTools:
             with suppress(OSError):
                 _path(folder, serial_number).unlink(missing_ok=True)
 
-    def refuse_impostor(self, serial_number: str, url: str, scheme: str, bonded: bool | None) -> None:
+    def refuse_impostor(self, serial_number: str, url: str, bonded: bool | None, address: str) -> None:
         """Raise `ImpostorError` where a tool that is bonded with answers over a radio link without that bond.
 
-        ``bonded``: what the system says of this link; ``None`` where it does not say (macOS). A cable needs no bond.
+        ``bonded``: what the system says of this link. ``address``: the radio's, empty where it is not known. A bond
+        belongs to an address: where the system says nothing (macOS, Windows), another address is another tool. At the
+        same address the system encrypts with its key by itself, or as the transport's ``bond=yes`` demands.
         """
-        if scheme != "ble" or bonded is not False:
-            return
         known = self.find(serial_number)
-        if known is not None and known.bonded:
+        if known is None or not known.bonded:
+            return
+        moved = bool(address and known.bonded_at) and address != known.bonded_at
+        if bonded is False or (bonded is None and moved):
             raise ImpostorError(
                 f"{url}: it says that it is {serial_number}, but it is not the one that this computer is paired with; "
                 "if it is yours and was set back, forget the tool here and pair it again"

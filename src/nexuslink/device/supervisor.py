@@ -25,7 +25,7 @@ from nexuslink.device.candidates import Candidates
 from nexuslink.device.course import COURSE, UP, Action, Backoff, Event, State
 from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import DeviceError, NoAnswerError, NoToolError, OtherToolError
-from nexuslink.device.finders import FoundTool
+from nexuslink.device.finders import MARK, FoundTool
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import LinkFigures, Progress, Watchers
 from nexuslink.device.remembered import RememberedTool, RememberedTools
@@ -57,8 +57,6 @@ NEWS_S: Final = 0.4
 NEWS_BOUND_S: Final = 2.0
 NEARER_EVERY: Final = 10
 """Looks between two looks for a better way."""
-MARK: Final = "tool:"
-"""May stand before a serial number."""
 
 
 class Supervisor:
@@ -240,12 +238,23 @@ class Supervisor:
         assert self._at is not None
         if not self._discovery.hold(self._at.url, self):
             raise TransportError(f"{self._at.url}: this program uses that address for another tool")
-        self._link = Nexus(make_transport(self._at.dial), self._cache)
+        self._link = Nexus(make_transport(self._dial(self._at)), self._cache)
         try:
             await within(self._link.open_link(), OPEN_BOUND_S)
         except TimeoutError:
             raise TransportError(f"{self._at.url}: no connection within {OPEN_BOUND_S:g} s") from None
         return Event.OPENED
+
+    def _dial(self, at: FoundTool) -> str:
+        """The address to connect to. Raises `ImpostorError` before anything is said to one that cannot be the tool."""
+        serial = at.serial_number or self.serial_number
+        if self._remembered is None or serial is None or at.scheme != "ble":
+            return at.dial
+        self._remembered.refuse_impostor(serial, at.url, at.bonded, at.identity)
+        known = self._remembered.find(serial)
+        if known is None or not known.bonded:
+            return at.dial
+        return f"{at.dial}{'&' if '?' in at.dial else '?'}bond=yes"
 
     async def _greet(self) -> Event:
         nexus, at = self._link, self._at
@@ -276,9 +285,11 @@ class Supervisor:
             self._judged = Judgement(Verdict.CONNECTED, words)
         if self._remembered is not None:
             seen = datetime.now(UTC).isoformat(timespec="seconds")
+            bonded, address = _bond(nexus, at)
+            bonded = at.scheme == "ble" and bonded is not False  # no Nexus lets anybody subscribe without a bond
             tool = RememberedTool(
-                info.serial_number, "", info.info.model, (at.url,), at.identity, nexus.simulated,
-                _bonded(nexus, at) is True, seen,
+                info.serial_number, "", info.info.model, (at.url,), at.identity or address, nexus.simulated,
+                bonded, address if bonded else "", seen,
             )  # fmt: skip
             await asyncio.to_thread(self._remembered.keep, tool)
         self.nexus = nexus
@@ -290,8 +301,8 @@ class Supervisor:
         serial = nexus.info.serial_number
         if self.serial_number not in (None, serial):
             raise OtherToolError(f"{at.url}: {serial} is there, not {self.serial_number}; is that one switched on?")
-        if self._remembered is not None:
-            self._remembered.refuse_impostor(serial, at.url, at.scheme, _bonded(nexus, at))
+        if self._remembered is not None and at.scheme == "ble":
+            self._remembered.refuse_impostor(serial, at.url, *_bond(nexus, at))
 
     async def _serve(self) -> Event:
         """Watch over a tool that is there, until something changes."""
@@ -413,10 +424,11 @@ class Supervisor:
                 return judged
 
 
-def _bonded(nexus: Nexus, at: FoundTool) -> bool | None:
-    """What the system says of this link; the link itself knows it better than the scan."""
+def _bond(nexus: Nexus, at: FoundTool) -> tuple[bool | None, str]:
+    """Whether the system has a key for this link, and the radio's address; the link knows both better than a scan."""
     said: bool | None = getattr(nexus.transport, "bonded", None)
-    return at.bonded if said is None else said
+    address: str = getattr(nexus.transport, "address", "")
+    return at.bonded if said is None else said, f"ble:{address}" if address else at.identity
 
 
 assert set(QUIET_NS) == set(UP)

@@ -3,6 +3,7 @@
     ble:                        the only one near           ble://NX-000123         by its serial number
     ble://AA:BB:CC:DD:EE:FF     by its address              ble://Nexus 23          by its name
     ?timeout=10  seconds to find it      ?pairing=30  seconds to be let in      ?radio=NAME:WHERE  see `ble_backends`
+    ?bond=yes    this computer has paired with it: nothing is said before the link is encrypted with that key
 
 What other programs have learnt the hard way, and what is done about it here:
 
@@ -18,6 +19,10 @@ everywhere   bleak bounds few of its calls, and an unpaired access to an encrypt
              The system pairs by itself, with its own agent, when a subscription is refused (BlueZ, macOS). Where it
              leaves that to programs (Windows) ``pair()`` is called then, once; on macOS it would raise.
              The connection interval is the tool's to ask for (bleak #1446).
+             Who has a key (``bonded``) only BlueZ says. With ``bond=yes`` the key is asked for before the first
+             subscription, so that a tool which pretends to need none is found out; a wrong or forgotten key ends the
+             attempt. The others encrypt by themselves with a peer for which they have a key, and a peer is an address
+             (on macOS a UUID that stands for one): whoever keeps bonds compares `BleTransport.address`.
 Linux        AcquireNotify is asked for: StartNotify goes by way of D-Bus signals and lost 8 of 1000 messages at 500 Hz.
 Windows      a second ``start_notify`` makes every message come twice (bleak #1214): each connection has its own client,
              and subscribes once.
@@ -84,14 +89,18 @@ _ENDED: Final = "the Bluetooth connection has ended; is the tool on, and within 
 
 def open_ble(target: str, params: Mapping[str, str]) -> BleTransport:
     """Factory of the scheme ``ble``: a serial number, an address, a name, or nothing for the only one near."""
-    defaults = {"timeout": f"{FIND_TIMEOUT_S:g}", "pairing": f"{PAIRING_TIMEOUT_S:g}", "radio": ""}
+    defaults = {"timeout": f"{FIND_TIMEOUT_S:g}", "pairing": f"{PAIRING_TIMEOUT_S:g}", "radio": "", "bond": "no"}
     values = take_params(params, defaults)
     seconds = {name: _seconds(name, values[name]) for name in ("timeout", "pairing")}
+    if values["bond"] not in ("yes", "no"):
+        raise ValueError(f"bond={values['bond']!r} is neither yes nor no")
     if values["radio"]:
         check_radio(values["radio"])
     query = "&".join(f"{name}={quote(text, safe=':/.,@[]=')}" for name, text in params.items())
     url = (f"ble://{quote(target, safe=': ')}" if target else "ble:") + (f"?{query}" if query else "")
-    return BleTransport(url, target, seconds["timeout"], seconds["pairing"], values["radio"] or None)
+    return BleTransport(
+        url, target, seconds["timeout"], seconds["pairing"], values["radio"] or None, values["bond"] == "yes"
+    )
 
 
 def _seconds(name: str, text: str) -> float:
@@ -123,12 +132,17 @@ class BleTransport:
 
     framed = False
 
-    def __init__(self, url: str, target: str, find_s: float, pairing_s: float, radio: str | None) -> None:
+    def __init__(
+        self, url: str, target: str, find_s: float, pairing_s: float, radio: str | None, paired: bool = False
+    ) -> None:
         self.url = url
         self._name = url.removesuffix(":")
         """What every message begins with."""
         self.bonded: bool | None = None
         """Whether this computer had a key of the tool before it connected; ``None``: the system does not say."""
+        self.address = ""
+        """Of the tool that was found; see `Found.address`."""
+        self._paired = paired
         self._dropped = self._odd = 0
         self._target = target
         self._find_s, self._pairing_s = find_s, pairing_s
@@ -166,7 +180,7 @@ class BleTransport:
         try:
             connection.backends = ble_backends(self._radio)
             found = await self._find(connection)
-            self.bonded = found.bonded
+            self.bonded, self.address = found.bonded, found.address
             await self._connect(connection, found)
             await self._held(connection, Step.SUBSCRIBE, self._subscribe(connection), self._pairing_s)
             if lifeline.reason is not None:
@@ -184,6 +198,8 @@ class BleTransport:
         async with scan:
             found = await scan.find(self._fits, self._find_s)
             if found is None:
+                if scan.trouble is not None:
+                    raise scan.trouble
                 raise OutOfReachError(f"{self._name}: not heard within {self._find_s:g} s; {_others(scan.tools())}")
             if self._exact(found):
                 return found
@@ -225,6 +241,8 @@ class BleTransport:
 
         characteristics = self._characteristics(client)
         connection.control = characteristics[0]
+        if self._paired and sys.platform != "darwin":
+            await self._pair(client)
         for characteristic in characteristics:
             try:
                 await client.start_notify(characteristic, notified, bluez=_BLUEZ)
@@ -239,6 +257,7 @@ class BleTransport:
         return refused and sys.platform != "darwin"
 
     async def _pair(self, client: BleakClient) -> None:
+        """Let the system pair, or encrypt with the key that it has."""
         try:
             await client.pair()
         except Exception as error:

@@ -67,6 +67,8 @@ ROWS: Final = (
     # this computer's Bluetooth
     Row(r"\bPOWERED_OFF\b|org\.bluez\.Error\.NotReady|WinError -2147020577", RadioOffError,
         "Bluetooth is off on this computer; switch it on"),
+    Row(r"\bno virtual radio at\b", NoRadioError,
+        "nothing answers at the virtual radio's address; is `nexuslink sim serve --ble` running there?"),
     Row(r"\bNO_BLUETOOTH\b|adapter '[^']*' not found", NoRadioError,
         "this computer has no Bluetooth adapter; plug one in, or connect the tool by its cable"),
     Row(r"\bNO_BLE_CENTRAL_ROLE\b", NoRadioError,

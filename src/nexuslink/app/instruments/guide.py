@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
 from nexuslink.app.instruments.signs import Sign, paint_sign
-from nexuslink.app.theme import RADIUS, Type, colour, font
+from nexuslink.app.theme import RADIUS, Type, colour, fitted, font
 
 _PADDING = 32  # design pixels
 _SIGN = 48
@@ -51,10 +51,9 @@ class Guide(Instrument):
             self.say(" ".join(part for part in parts if part))
             self.update()
 
-    @property
-    def needed(self) -> float:
-        """The height of all that is to be said, logical pixels."""
-        return self._lay(None)
+    def height_for(self, width: float) -> float:
+        """What all that is to be said needs, logical pixels, in a panel of this width."""
+        return self._lay(None, width)
 
     def draw(self, painter: QPainter) -> None:
         """The panel and what it says."""
@@ -64,9 +63,9 @@ class Guide(Instrument):
         painter.drawRoundedRect(
             QRectF(self.rect()).adjusted(edge, edge, -edge, -edge), self.px(RADIUS), self.px(RADIUS)
         )
-        self._lay(painter)
+        self._lay(painter, self.width())
 
-    def _lay(self, painter: QPainter | None) -> float:
+    def _lay(self, painter: QPainter | None, breadth: float) -> float:
         """Paint everything, or only measure it."""
         said, unit = self.guidance, self.unit
         y = _PADDING * unit
@@ -75,21 +74,21 @@ class Guide(Instrument):
                 area = QRectF(_PADDING * unit, y, _SIGN * unit, _SIGN * unit)
                 paint_sign(painter, area, said.sign, colour(getattr(self.tokens, said.ink)))
             y += (_SIGN + 16) * unit
-        y = self._text(painter, y, said.head, font(self.px(Type.MID), bold=True), "text")
+        y = self._text(painter, y, breadth, said.head, font(self.px(Type.MID), bold=True), "text")
         if said.steps:
             y += 16 * unit
             for at, step in enumerate(said.steps):
                 self._step(painter, y, step, at)
                 y += _STEP * unit
         if said.body:
-            y = self._text(painter, y + 12 * unit, said.body, font(self.px(Type.MID)), "text")
+            y = self._text(painter, y + 12 * unit, breadth, said.body, font(self.px(Type.MID)), "text")
         if said.small:
             small = said.small if len(said.small) <= SMALL_MAX else said.small[: SMALL_MAX - 1] + "…"
-            y = self._text(painter, y + 16 * unit, small, font(self.px(Type.SMALL)), "mute")
+            y = self._text(painter, y + 16 * unit, breadth, small, font(self.px(Type.SMALL)), "mute")
         return y + _PADDING * unit
 
-    def _text(self, painter: QPainter | None, y: float, text: str, letters: QFont, ink: str) -> float:
-        width = self.width() - 2 * _PADDING * self.unit
+    def _text(self, painter: QPainter | None, y: float, breadth: float, text: str, letters: QFont, ink: str) -> float:
+        width = breadth - 2 * _PADDING * self.unit
         room = QRectF(_PADDING * self.unit, y, width, 10_000)
         height = QFontMetricsF(letters).boundingRect(room, _WRAP, text).height()
         if painter is not None:
@@ -115,10 +114,10 @@ class Guide(Instrument):
         else:
             _ring(painter, middle, radius, tokens.mute)
         now = at == done
-        painter.setFont(font(self.px(Type.MID), bold=now))
-        painter.setPen(colour(tokens.text if now or done < 0 else tokens.mute))
         left = (_PADDING + 36) * unit
         area = QRectF(left, y, self.width() - left - _PADDING * unit, _STEP * unit)
+        painter.setFont(fitted(step, self.px(Type.MID), int(area.width()), bold=now))
+        painter.setPen(colour(tokens.text if now or done < 0 else tokens.mute))
         painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, step)
 
 

@@ -2,7 +2,7 @@
 
 States: looking, a list that keeps itself up to date, nothing near, Bluetooth that cannot be used, connecting, failed
 with a next step, and the two small questions about a remembered tool: its name, and whether to forget it. This module
-is on the path to the first window: it imports Qt and nothing heavy.
+is on the path to the first window: it imports Qt and nothing heavy, and makes the parts that come later when they do.
 """
 
 from __future__ import annotations
@@ -10,37 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QButtonGroup, QFrame, QScrollArea, QWidget
+from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.button import Button, Weight
-from nexuslink.app.instruments.field import Field
-from nexuslink.app.instruments.guide import Guidance, Guide
 from nexuslink.app.instruments.text import Text
-from nexuslink.app.instruments.tool_card import ToolCard
 from nexuslink.app.instruments.tool_picture import SIZE as PICTURE_SIZE
 from nexuslink.app.instruments.tool_picture import ToolPicture
-from nexuslink.app.theme import MARGIN, Type, colour
-from nexuslink.app.views import guidance
-from nexuslink.app.views.base import View
+from nexuslink.app.theme import MARGIN, Type
+from nexuslink.app.views.base import Part, View
 
 if TYPE_CHECKING:
+    from nexuslink.app.instruments.field import Field
+    from nexuslink.app.instruments.guide import Guidance, Guide
+    from nexuslink.app.instruments.tool_card import ToolCard
+    from nexuslink.app.instruments.tool_shelf import ToolShelf
     from nexuslink.app.near_list import Near, NearTool
     from nexuslink.device.next_steps import NextStep
 
 _LIST = (40, 186, 660)  # design pixels
 _GUIDE = 500
-_CARD_HEIGHT = 84
-_CARD_STEP = 96
 _FIELD = 76
+_FOOT = 100
 _ASIDE = 48
 
 LOOKING = "Looking for tools."
 PICK = "Pick one, then connect."
-NONE_NEAR = "No tool near. Still looking."
+NONE_NEAR = "Still looking."
 SIMULATED_TOOL = "the simulated tool"
 
 
@@ -52,6 +51,9 @@ class Mood(Enum):
     FAILED = auto()
     RENAMING = auto()
     FORGETTING = auto()
+
+
+_ASKING = (Mood.RENAMING, Mood.FORGETTING)
 
 
 class ConnectView(View):
@@ -73,35 +75,58 @@ class ConnectView(View):
         self._lead = self.add(Text(LOOKING, Type.MID, ink="mute", parent=self))
         self._note = self.add(Text("", Type.SMALL, ink="mute", wrap=True, parent=self, align=Qt.AlignmentFlag.AlignTop))
         self._picture = self.add(ToolPicture(self))
-        self._guide = self.add(Guide(self))
-        self._name = self.add(Field("Name", "", self))
         self._hint = self.add(Text("? shows the keys", Type.SMALL, ink="mute", parent=self))
         self._cancel = self.add(Button("Cancel", Weight.QUIET, key="Esc", parent=self))
         self._rename = self.add(Button("Rename", Weight.QUIET, key="F2", parent=self, size=Type.SMALL))
         self._forget = self.add(Button("Forget", Weight.QUIET, key="Del", parent=self, size=Type.SMALL))
         self._calibrate = self.add(Button("Calibrate", Weight.QUIET, key="C", parent=self))
         self._connect = self.add(Button("Connect", Weight.MAIN, key="Enter", parent=self))
-        self._scroll = QScrollArea(self)
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._shelf = QWidget()
-        self._scroll.setWidget(self._shelf)
-        self._group = QButtonGroup(self)
-        self._cards: list[ToolCard] = []
         self._near: Near | None = None
         self._mood = Mood.CHOOSING
         self._touched = False  # a person has chosen: from then on the choice is left alone
         self._tried = ""
-        self._stage: tuple[str, NextStep | None] = ("off", None)
-        self._failure = Guidance("")
+        self._to_calibrate = False  # what trying again means
+        self._stage: tuple[str, NextStep | None] | None = None
+        self._failure: Guidance | None = None
         self._connect.clicked.connect(self._act)
         self._calibrate.clicked.connect(self._pick_to_calibrate)
         self._cancel.clicked.connect(self._back)
         self._rename.clicked.connect(lambda: self._ask(Mood.RENAMING))
         self._forget.clicked.connect(lambda: self._ask(Mood.FORGETTING))
-        self._group.buttonToggled.connect(self._toggled)
         self._refresh()
+
+    # -- parts that not every window needs ------------------------------------------------------------------------
+
+    @cached_property
+    def _shelf(self) -> ToolShelf:
+        from nexuslink.app.instruments.tool_shelf import ToolShelf
+
+        shelf = ToolShelf(self.add, self._parts.remove, self)
+        shelf.touched.connect(self._touch)
+        shelf.changed.connect(self._refresh)
+        shelf.show()
+        return shelf
+
+    @cached_property
+    def _guide(self) -> Guide:
+        from nexuslink.app.instruments.guide import Guide
+
+        return self._late(Guide(self))
+
+    @cached_property
+    def _name(self) -> Field:
+        from nexuslink.app.instruments.field import Field
+
+        return self._late(Field("Name", "", self))
+
+    def _late(self, part: Part) -> Part:
+        part.hide()
+        part.dress(self.tokens, self.unit, self.turned)
+        return self.add(part)
+
+    def _has(self, part: str) -> bool:
+        """That part has been made."""
+        return part in self.__dict__
 
     @property
     def keys(self) -> dict[str, Callable[[], None]]:
@@ -128,35 +153,22 @@ class ConnectView(View):
 
     def show_near(self, near: Near) -> None:
         """What is near now. The choice stays where it was if that tool is still there."""
-        keys = [tool.key for tool in near.tools]
-        before = {card.tool.key: card for card in self._cards}
-        same = keys == list(before)
-        for key in before.keys() - set(keys):
-            card = before.pop(key)
-            self._group.removeButton(card)
-            self._parts.remove(card)
-            card.deleteLater()
-        self._near, self._cards = near, []
-        for tool in near.tools:
-            found = before.get(tool.key)
-            if found is None:
-                found = self.add(ToolCard(tool, self._shelf))
-                found.clicked.connect(self._touch)
-                self._group.addButton(found)
-                found.show()
-            found.feed(tool)
-            self._cards.append(found)
+        before = self.chosen
+        self._near = near
+        moved = self._shelf.feed(near.tools)
+        if before is not None and self.chosen is None and self._mood in _ASKING:
+            self._mood = Mood.CHOOSING  # whom it was about is gone
         self._choose()
         self._refresh()
-        if not same:
+        if moved:
             self.relayout()
 
     def show_connecting(self, url: str) -> None:
         """A connection to this address is being made."""
-        self._mood, self._tried, self._stage = Mood.CONNECTING, url, ("off", None)
+        self._mood, self._tried, self._stage = Mood.CONNECTING, url, None
         for card in self._cards:
             if card.tool.url == url:
-                card.setChecked(True)
+                self._shelf.choose(card)
         self._refresh()
 
     def show_progress(self, stage: str, trouble: NextStep | None = None) -> None:
@@ -167,6 +179,8 @@ class ConnectView(View):
     def show_failed(self, message: str, step: NextStep | None = None) -> None:
         """It did not work: one line of the error, and what it means to a person."""
         self._mood = Mood.FAILED
+        from nexuslink.app.views import guidance
+
         self._failure = guidance.failed(message, step, tell=self._tried not in {t.url for t in self._tools})
         self._refresh()
 
@@ -178,7 +192,8 @@ class ConnectView(View):
     @property
     def note(self) -> str:
         """What is said beside and under the list."""
-        return " ".join(part for part in (self._guide.accessibleDescription(), self._note.text) if part)
+        said = self._guide.accessibleDescription() if self._has("_guide") else ""
+        return " ".join(part for part in (said, self._note.text) if part)
 
     @property
     def lead(self) -> str:
@@ -198,10 +213,13 @@ class ConnectView(View):
     @property
     def chosen(self) -> NearTool | None:
         """The tool that would be connected to."""
-        card = self._group.checkedButton()
-        return card.tool if isinstance(card, ToolCard) and card in self._cards else None
+        return self._shelf.chosen if self._has("_shelf") else None
 
     # -- choosing -------------------------------------------------------------------------------------------------
+
+    @property
+    def _cards(self) -> list[ToolCard]:
+        return self._shelf.cards if self._has("_shelf") else []
 
     @property
     def _tools(self) -> tuple[NearTool, ...]:
@@ -211,7 +229,7 @@ class ConnectView(View):
         """The likeliest tool, until a person has chosen one that is still there."""
         if not self._cards or (self.chosen is not None and (self._touched or self._mood is not Mood.CHOOSING)):
             return
-        min(self._cards, key=lambda card: _unlikely(card.tool)).setChecked(True)
+        self._shelf.choose(min(self._cards, key=lambda card: _unlikely(card.tool)))
 
     def _touch(self) -> None:
         self._touched = True
@@ -221,15 +239,8 @@ class ConnectView(View):
 
     def _move(self, by: int) -> None:
         """To the card above or below."""
-        checked = self._group.checkedButton()
-        if self._mood in (Mood.CHOOSING, Mood.FAILED) and isinstance(checked, ToolCard) and checked in self._cards:
-            card = self._cards[max(0, min(len(self._cards) - 1, self._cards.index(checked) + by))]
-            card.click()
-            self._scroll.ensureWidgetVisible(card, 0, 0)
-
-    def _toggled(self, _card: object, checked: bool) -> None:
-        if checked:
-            self._refresh()
+        if self._cards and self._mood in (Mood.CHOOSING, Mood.FAILED):
+            self._shelf.move_choice(by)
 
     # -- acting ---------------------------------------------------------------------------------------------------
 
@@ -237,10 +248,11 @@ class ConnectView(View):
         """The main button."""
         tool = self.chosen
         if self._mood is Mood.FAILED and self._tried:
-            self.picked.emit(self._tried)
+            (self.calibrate if self._to_calibrate else self.picked).emit(self._tried)
         elif self._mood in (Mood.CHOOSING, Mood.FAILED) and tool is not None:
+            self._to_calibrate = False
             self.picked.emit(tool.url)
-        elif self._mood in (Mood.RENAMING, Mood.FORGETTING) and tool is not None and tool.serial_number:
+        elif self._mood in _ASKING and tool is not None and tool.serial_number:
             mood, self._mood = self._mood, Mood.CHOOSING
             self.setFocus()
             if mood is Mood.FORGETTING:
@@ -252,6 +264,7 @@ class ConnectView(View):
     def _pick_to_calibrate(self) -> None:
         tool = self.chosen
         if tool is not None:
+            self._to_calibrate = True
             self.calibrate.emit(tool.url)
 
     def _ask(self, mood: Mood) -> None:
@@ -278,16 +291,18 @@ class ConnectView(View):
     def _refresh(self) -> None:
         """Words and buttons for the present state."""
         mood, tool = self._mood, self.chosen
-        asking = mood in (Mood.RENAMING, Mood.FORGETTING)
+        asking = mood in _ASKING
         self._lead.set_text(self._leading())
         said = self._said()
         if said is not None:
             self._guide.feed(said)
-        else:
+            self._guide.show()
+        elif self._has("_guide"):
             self._guide.say("")
-        self._guide.setVisible(said is not None)
+            self._guide.hide()
         self._picture.setVisible(said is None)
-        self._name.setVisible(mood is Mood.RENAMING)
+        if mood is Mood.RENAMING or self._has("_name"):
+            self._name.setVisible(mood is Mood.RENAMING)
         self._note.set_text(self._aside(), ink="warn")
         self._note.setVisible(bool(self._note.text))
         words = {Mood.FAILED: "Try again", Mood.RENAMING: "Keep this name", Mood.FORGETTING: "Forget"}
@@ -300,8 +315,8 @@ class ConnectView(View):
         self._rename.setVisible(known)
         self._forget.setVisible(known)
         self._cancel.setVisible(asking or mood is Mood.CONNECTING)
-        for card in self._cards:
-            card.setEnabled(not asking and mood is not Mood.CONNECTING)
+        if self._has("_shelf"):
+            self._shelf.set_open(not asking and mood is not Mood.CONNECTING)
         simulated = tool is not None and tool.simulated
         if mood in (Mood.CONNECTING, Mood.FAILED) and self._tried:
             simulated = _is_simulated(self._tried) or any(t.simulated for t in self._tools if t.url == self._tried)
@@ -326,33 +341,25 @@ class ConnectView(View):
 
     def _said(self) -> Guidance | None:
         """What stands beside the list; without anything to say, the picture of the tool."""
-        tool = self.chosen
-        match self._mood:
-            case Mood.CONNECTING:
-                return guidance.connecting(self._stage[0], self._pairs(), self._stage[1])
-            case Mood.FAILED:
-                return self._failure
-            case Mood.RENAMING if tool is not None:
-                return guidance.renaming(tool)
-            case Mood.FORGETTING if tool is not None:
-                return guidance.forgetting(tool)
-            case _:
-                return self._absence()
-
-    def _absence(self) -> Guidance | None:
-        """Nobody to choose from, and why that may be."""
-        near = self._near
-        if near is None or any(tool.present and not tool.simulated for tool in near.tools):
+        mood, tool = self._mood, self.chosen
+        if mood is Mood.FAILED:
+            return self._failure
+        if mood is Mood.CONNECTING and (self._stage is None or _is_simulated(self._tried)):
+            return None  # nothing is known yet, or it is there in the next moment
+        if mood is Mood.CHOOSING and self._near is None:
             return None
-        if near.radio is not None:
-            return guidance.radio_trouble(near.radio, near.radio_sentence)
-        by_radio = any(tool.present and tool.carriers for tool in near.tools)
-        return guidance.NOTHING_NEAR if near.settled and not by_radio else None
+        from nexuslink.app.views import guidance
+
+        if mood is Mood.CONNECTING and self._stage is not None:
+            return guidance.connecting(self._stage[0], self._pairs(), self._stage[1])
+        if mood is not Mood.CHOOSING and tool is not None:
+            return guidance.renaming(tool) if mood is Mood.RENAMING else guidance.forgetting(tool)
+        return guidance.absence(self._near) if self._near is not None else None
 
     def _aside(self) -> str:
         """Under the list: Bluetooth cannot be used, while there are tools to choose from without it."""
         near = self._near
-        if self._mood is not Mood.CHOOSING or near is None or near.radio is None or self._guide.isVisibleTo(self):
+        if self._mood is not Mood.CHOOSING or near is None or near.radio is None or self._picture.isHidden():
             return ""
         return f"▲ {near.radio.line}"
 
@@ -364,57 +371,48 @@ class ConnectView(View):
     def redress(self) -> None:
         """The list's own ground, too."""
         super().redress()
-        clothes = self._shelf.palette()
-        clothes.setColor(QPalette.ColorRole.Window, colour(self.tokens.ground))
-        self._shelf.setPalette(clothes)
-        self._scroll.setPalette(clothes)
-        self._scroll.verticalScrollBar().setStyleSheet(
-            f"QScrollBar {{ background: {self.tokens.ground}; width: {round(8 * self.unit)}px; border: none }}"
-            f"QScrollBar::handle {{ background: {self.tokens.line}; border-radius: {round(4 * self.unit)}px }}"
-            "QScrollBar::add-line, QScrollBar::sub-line { height: 0 } QScrollBar::add-page, QScrollBar::sub-page"
-            " { background: none }"
-        )
+        if self._has("_shelf"):
+            self._shelf.dress(self.tokens, self.unit)
 
     # -- places ---------------------------------------------------------------------------------------------------
 
     def arrange(self) -> None:
         """Title and list on the left, the tool's picture or what to do on the right, buttons at the foot."""
-        width, height = self.page_width, self.page_height
-        x, y, list_width = _LIST
+        x, _, list_width = _LIST
+        width, height = PICTURE_SIZE
         self.place(self._head, MARGIN, 64, 700, 66)
-        self.place(self._lead, MARGIN, 130, 660, 34)
-        foot = height - 100
-        aside = _ASIDE if self._note.isVisibleTo(self) else 0
-        list_height = max(_CARD_STEP, min(foot - y - 32 - aside, _CARD_STEP * max(1, len(self._cards))))
-        self.place(self._scroll, x, y, list_width, list_height)
-        self.place(self._note, x + 4, y + list_height, list_width - 8, _ASIDE)
-        unit = self.unit
-        room = self._scroll.width() - (round(16 * unit) if len(self._cards) * _CARD_STEP > list_height + 1 else 0)
-        self._shelf.setFixedSize(room, round(_CARD_STEP * unit * max(1, len(self._cards))))
-        for at, card in enumerate(self._cards):
-            card.setGeometry(0, round(at * _CARD_STEP * unit), room, round(_CARD_HEIGHT * unit))
-        picture_width, picture_height = PICTURE_SIZE
-        middle = (x + list_width + width - MARGIN) / 2
-        self.place(self._picture, middle - picture_width / 2 + 12, (height - picture_height) / 2 - 24, *PICTURE_SIZE)
-        self._place_guide()
+        self.place(self._lead, MARGIN, 130, list_width, 34)
+        middle = (x + list_width + self.page_width - MARGIN) / 2 + 12
+        self.place(self._picture, middle - width / 2, (self.page_height - height) / 2 - 24, width, height)
+        if self._has("_shelf"):
+            self._place_shelf()
+        if self._has("_guide"):
+            self._place_guide()
         self._place_foot()
+
+    def _place_shelf(self) -> None:
+        """The list, and under it what else is to be said."""
+        x, y, width = _LIST
+        aside = _ASIDE if self._note.isVisibleTo(self) else 0
+        height = self._shelf.height_for(self.page_height - _FOOT - 32 - y - aside)
+        self.place(self._shelf, x, y, width, height)
+        self.place(self._note, x + 4, y + height, width - 8, _ASIDE)
+        self._shelf.lay(self.unit)
 
     def _place_guide(self) -> None:
         x, y, list_width = _LIST
         left = max(x + list_width + 40, (x + list_width + self.page_width - MARGIN - _GUIDE) / 2)
-        room = self.page_height - 100 - 24 - y
-        taken = _FIELD + 16 if self._mood is Mood.RENAMING else 0
+        asks = self._mood is Mood.RENAMING
+        room = self.page_height - _FOOT - 24 - y - (_FIELD + 16 if asks else 0)
         self._guide.dress(self.tokens, self.unit, self.turned)
-        self._guide.setFixedWidth(round(_GUIDE * self.unit))
-        needed = min(room - taken, self._guide.needed / self.unit)
-        self._guide.setMinimumWidth(0)
-        self._guide.setMaximumWidth(16_777_215)
-        self.place(self._guide, left, y, _GUIDE, needed)
-        self.place(self._name, left, y + needed + 16, _GUIDE, _FIELD)
+        height = min(room, self._guide.height_for(_GUIDE * self.unit) / self.unit)
+        self.place(self._guide, left, y, _GUIDE, height)
+        if asks:
+            self.place(self._name, left, y + height + 16, _GUIDE, _FIELD)
 
     def _place_foot(self) -> None:
         """The quiet buttons stand at the left, as many as there are."""
-        width, foot = self.page_width, self.page_height - 100
+        width, foot = self.page_width, self.page_height - _FOOT
         self.place(self._connect, width - MARGIN - 300, foot, 300, 72)
         self.place(self._calibrate, width - MARGIN - 300 - 256, foot, 240, 72)
         left = float(MARGIN)

@@ -8,7 +8,7 @@ from nexuslink.app.instruments.guide import Guidance
 from nexuslink.app.instruments.signs import Sign
 
 if TYPE_CHECKING:
-    from nexuslink.app.near_list import NearTool
+    from nexuslink.app.near_list import Near, NearTool
     from nexuslink.device.next_steps import NextStep
 
 LOOK_STEP: Final = "Look for it"
@@ -17,14 +17,24 @@ PAIR_STEP: Final = "Connect and pair"
 READ_STEP: Final = "Read what it is"
 STAGES: Final = {"off": 0, "scanning": 0, "lost": 0, "connecting": 1, "handshaking": 2, "ready": 3, "streaming": 3}
 """State of the connection, as the supervisor spells it, to steps that are done."""
-AWAY: Final = ("scanning", "lost")
+UNDECIDED: Final = ("scanning", "lost", "connecting")
 FIRST_TIME: Final = "First time here: hold the tool's button for 3 s, then compare the six digits and confirm."
 NOTHING_NEAR: Final = Guidance(
     "No tool is near.",
     Sign.WAVES,
-    steps=("Switch the tool on.", "Bring it near, or plug in its cable.", "Disconnect it elsewhere."),
+    steps=("Switch the tool on.", "Bring it near, or plug it in.", "Disconnect it elsewhere."),
     small="It is listed as soon as it is heard. To try things out, take the simulated tool.",
 )
+
+
+def absence(near: Near) -> Guidance | None:
+    """Nobody to choose from, and why that may be; ``None``: there is somebody, or it is too early to tell."""
+    if any(tool.present and not tool.simulated for tool in near.tools):
+        return None
+    if near.radio is not None:
+        return radio_trouble(near.radio, near.radio_sentence)
+    by_radio = any(tool.present and tool.carriers for tool in near.tools)
+    return NOTHING_NEAR if near.settled and not by_radio else None
 
 
 def radio_trouble(step: NextStep, sentence: str) -> Guidance:
@@ -34,16 +44,15 @@ def radio_trouble(step: NextStep, sentence: str) -> Guidance:
 
 
 def connecting(stage: str, pairs: bool, trouble: NextStep | None) -> Guidance:
-    """What is being done. ``pairs``: this computer and the tool do not know each other yet."""
-    steps = (LOOK_STEP, PAIR_STEP if pairs else CONNECT_STEP, READ_STEP)
+    """What is being done. ``pairs``: this computer and the tool do not know each other yet. ``trouble``: of the
+    attempt before; it is said until one gets further, so that nothing flickers."""
     done = STAGES.get(stage, 0)
-    body = small = ""
-    if trouble is not None and stage in AWAY:
-        body, small = trouble.line, "Trying again by itself."
-    elif pairs and done < STAGES["handshaking"]:
-        body = FIRST_TIME
+    asks = pairs and 0 < done < STAGES["handshaking"]
+    if trouble is not None and stage in UNDECIDED and not asks:
+        return Guidance(trouble.words, Sign.WAVES, body=trouble.step, small="Trying again by itself.")
+    steps = (LOOK_STEP, PAIR_STEP if pairs else CONNECT_STEP, READ_STEP)
     return Guidance(
-        "Connecting.", Sign.LOCK if pairs and body else Sign.WAVES, steps=steps, done=done, body=body, small=small
+        "Connecting.", Sign.LOCK if asks else Sign.WAVES, steps=steps, done=done, body=FIRST_TIME if asks else ""
     )
 
 
