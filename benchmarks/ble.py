@@ -149,7 +149,7 @@ async def flood() -> float:
             all_heard.set()
 
     nexus.add_tap(arrived)
-    value = b"\x7f" * MAX_MESSAGE  # no message: the decoder counts it and goes on
+    value = b"\xee" * MAX_MESSAGE  # of no known type: the decoder counts it and goes on
     queue = connection.data_packet_queue
     sent = 0
 

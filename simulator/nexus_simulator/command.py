@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -135,9 +133,6 @@ def _serve_air(args: argparse.Namespace, options: Options, given: Mapping[str, s
         raise ValueError(f"--firmware {args.firmware}: it has no radio; --ble is for the simulator's own")
     _refuse_speed(given)
     settings = parse_air(_given(args, AIR_PARAMETERS))
-    if not settings.always_pair and hasattr(signal, "SIGUSR1"):
-        press = f"kill -USR1 {os.getpid()}"
-        sys.stderr.write(f"a host that is not paired needs the tool's button: `{press}` presses it\n")
     try:
         from nexus_simulator.ble.serving import run_ble
     except ImportError as error:

@@ -77,7 +77,6 @@ class World:
         for one in self.tools:
             self.do(one.go())
         self.thread.close(5.0)
-        self.bus.folder.cleanup()
 
 
 @pytest.fixture

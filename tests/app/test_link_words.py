@@ -37,7 +37,7 @@ def heard(*counts: tuple[int, int], **more):
 def test_loss_is_that_of_the_last_seconds():
     before = [(100 * n, 50) for n in range(1, 7)]
     assert not heard(*before).poor
-    assert heard(*before, (690, 60)).poor == "weak link, 2.0 % lost"
+    assert heard(*before, (690, 60)).poor == "weak link, 2.0 % lost"  # 10 of the 500 of five seconds
     assert not heard((100, 50), *((100 * n, 51) for n in range(2, 9))).poor  # long ago
 
 

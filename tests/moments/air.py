@@ -36,14 +36,16 @@ from nexuslink.transport.url import make_transport
 
 from .plan import FRESH, GUARD_S, Phase, Told, drawn
 
-OUTAGE_S: Final = 3.0
-"""The longest: shorter and longer than the supervision time-out, 2 s."""
-LASTS_S: Final = {Phase.SCAN: 0.12, Phase.CONNECT: 0.6, Phase.HANDSHAKE: 0.25, Phase.STREAM: 2.0, Phase.DISCONNECT: 0.06}
+OUTAGES_S: Final = ((0.0, 0.0), (0.0, 0.3), (0.3, 3.0), (3.0, 30.0))
+"""No time at all, shorter and longer than the supervision time-out, and long enough for the longest pauses."""
+LASTS_S: Final = {
+    Phase.SCAN: 0.06, Phase.CONNECT: 0.6, Phase.HANDSHAKE: 0.25, Phase.STREAM: 2.0, Phase.DISCONNECT: 0.06,
+}  # fmt: skip
 """Moments are drawn up to here from the beginning of the phase."""
 AGAIN_S: Final = 0.1
 """A program without a supervisor waits so long before it tries again."""
-CLOSE_BOUND_S: Final = 9.0
-"""For `Nexus.close` without a supervisor: STOP, the radio's two bounds, and an `open` that is still being taken back."""
+CLOSE_BOUND_S: Final = 11.0
+"""For `Nexus.close` without a supervisor: STOP, the radio's two bounds, an `open` that is still being taken back."""
 STEP_S: Final = 0.003
 OPEN: Final = Security(method=Method.NOTHING, always_open=True)
 T = TypeVar("T")
@@ -80,7 +82,7 @@ class Scene:
         return f"bumble:air:[host={self.host}]{self.air.name}"
 
     async def _a_while(self) -> None:
-        await asyncio.sleep(self.rng.choice((0.0, self.rng.uniform(0.0, 0.3), self.rng.uniform(0.3, OUTAGE_S))))
+        await asyncio.sleep(self.rng.uniform(*self.rng.choice(OUTAGES_S)))
 
     async def killed(self) -> None:
         """The tool dies at once, and is switched on again: another boot."""
@@ -141,7 +143,8 @@ class Keeper:
 
     PHASES: Final = {
         State.SCANNING: Phase.SCAN, State.CONNECTING: Phase.CONNECT, State.HANDSHAKING: Phase.HANDSHAKE,
-        State.READY: Phase.HANDSHAKE, State.STREAMING: Phase.STREAM, State.LOST: Phase.SCAN, State.OFF: Phase.DISCONNECT,
+        State.READY: Phase.HANDSHAKE, State.STREAMING: Phase.STREAM, State.LOST: Phase.SCAN,
+        State.OFF: Phase.DISCONNECT,
     }  # fmt: skip
 
     def __init__(self, scene: Scene, told: Told) -> None:

@@ -41,10 +41,11 @@ class Process:
 
     def __init__(self, *command: str) -> None:
         path = os.pathsep.join([*(str(ROOT / part) for part in ("tests", "src", "simulator"))])
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join([path, os.environ.get("PYTHONPATH", "")])}
+        pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([path, os.environ.get("PYTHONPATH", "")])},
-        )  # fmt: skip
+            [sys.executable, *command], stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environ
+        )
         self._lines: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
         self.complaints = ""
         self._readers = [threading.Thread(target=one) for one in (self._read, self._read_complaints)]

@@ -84,9 +84,8 @@ def table(told: Iterable[Told]) -> list[str]:
     for one in told:
         rows[one.level, one.cause].append(one)
     phases = list(Phase)
-    lines = [
-        f"{'':10} {'cause':20} " + " ".join(f"{phase:>10}" for phase in phases) + f" {'median':>8} {'slowest':>8} {'wrong':>6}"
-    ]
+    heads = " ".join(f"{phase:>10}" for phase in phases)
+    lines = [f"{'':10} {'cause':20} {heads} {'median':>8} {'slowest':>8} {'wrong':>6}"]
     for (level, cause), ones in rows.items():
         counts = " ".join(f"{sum(one.phase is phase for one in ones):10}" for phase in phases)
         times = [one.back_s for one in ones]

@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 from air_bench import Central, run, until
 from bumble import att, hci, smp
-from bumble.core import ProtocolError
+from bumble.core import UUID, ProtocolError
 from bumble.device import Connection, Device
+from bumble.gatt_server import Server
 from bumble.keys import PairingKeys
 from bumble.pairing import PairingDelegate
 from nexus_simulator.ble.pairing import Level, Method, Security, ToolDevice
 from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air
+from nexus_simulator.ble.table import StrictServer
 from nexus_simulator.firmware.identity import UNLOCK_CODE
 
 from nexuslink.protocol.messages import (
     NEXUS_CONTROL_UUID,
     NEXUS_STREAM_UUID,
     SMP_CHARACTERISTIC_UUID,
+    UNLOCK_TRIES,
     CalibrationCommitRequest,
     CalibrationWriteRequest,
     HelloRequest,
@@ -232,7 +235,37 @@ def test_the_tools_own_key_sent_back_is_refused() -> None:
     scene(play)
 
 
-@pytest.mark.parametrize("uuid", [NEXUS_STREAM_UUID, NEXUS_CONTROL_UUID, SMP_CHARACTERISTIC_UUID])
+ENCRYPTED = [NEXUS_STREAM_UUID, NEXUS_CONTROL_UUID, SMP_CHARACTERISTIC_UUID]
+
+
+@pytest.mark.parametrize("uuid", ENCRYPTED)
+def test_bumbles_own_server_would_let_anybody_subscribe(uuid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the next two: it is the tool's own check that refuses."""
+    monkeypatch.setattr(StrictServer, "on_gatt_pdu", Server.on_gatt_pdu)
+
+    async def play(stage: Scene) -> None:
+        await stage.host.find(uuid).subscribe(lambda _: None)
+
+    scene(play)
+
+
+@pytest.mark.parametrize("uuid", ENCRYPTED)
+def test_a_bonded_host_without_encryption_is_as_good_as_a_stranger(uuid: str) -> None:
+    async def play(stage: Scene) -> None:
+        stage.tool.press_button()
+        await stage.host.connection.pair()
+        await stage.host.find(uuid).subscribe(lambda _: None)
+        await stage.reconnect()
+        with pytest.raises(att.ATT_Error) as error:
+            await stage.host.find(uuid).subscribe(lambda _: None)
+        assert error.value.error_code == att.ErrorCode.INSUFFICIENT_AUTHENTICATION
+        await stage.host.connection.encrypt()
+        await stage.host.find(uuid).subscribe(lambda _: None)
+
+    scene(play)
+
+
+@pytest.mark.parametrize("uuid", ENCRYPTED)
 def test_without_pairing_nothing_but_identity_and_battery(uuid: str) -> None:
     async def play(stage: Scene) -> None:
         with pytest.raises(att.ATT_Error) as error:
@@ -272,6 +305,10 @@ def test_a_key_that_is_not_the_bonds_ends_the_link() -> None:
     async def play(stage: Scene) -> None:
         stage.tool.press_button()
         await stage.host.connection.pair()
+        [(_, keys)] = await stage.tool.guard.bonds.get_all()
+        assert keys.ltk is not None
+        await stage.reconnect()
+        assert await encrypts(stage.host.connection, keys.ltk.value)
         await stage.reconnect()
         assert not await encrypts(stage.host.connection, bytes(16))
         await until(lambda: stage.tool.connection is None)
@@ -291,7 +328,10 @@ def test_a_link_that_nobody_has_confirmed_streams_and_changes_nothing() -> None:
         await stage.host.start()
         await asyncio.sleep(1.0)
         assert stage.host.stream
-        await unlock(stage.host)
+        for code in (*range(UNLOCK_TRIES), UNLOCK_CODE):
+            asked = UnlockRequest(code)
+            assert (await stage.host.ask(Opcode.UNLOCK, asked.pack())).status == Status.NOT_AUTHORISED
+        assert stage.tool.tool.firmware.calibration._wrong_codes == 0  # nothing is learnt, and nobody locked out
         assert await change(stage.host) == [Status.NOT_AUTHORISED, Status.NOT_AUTHORISED]
         with pytest.raises(att.ATT_Error) as error:
             await stage.host.find(SMP_CHARACTERISTIC_UUID).subscribe(lambda _: None)
@@ -308,17 +348,14 @@ def test_a_confirmed_link_may_change_the_calibration() -> None:
         stage.tool.press_button()
         await stage.host.connection.pair()
         await stage.host.listen()
-        await unlock(stage.host)
+        assert await change(stage.host) == [Status.NOT_AUTHORISED, Status.NOT_AUTHORISED]  # not yet unlocked
+        await stage.host.ask(Opcode.HELLO, HelloRequest(1, 0).pack())
+        assert (await stage.host.ask(Opcode.UNLOCK, UnlockRequest(UNLOCK_CODE).pack())).status == Status.OK
         write, commit = await change(stage.host)
         assert write == Status.OK
         assert commit == Status.OUT_OF_RANGE  # four bytes are no record, but the tool has looked at it
 
     scene(play)
-
-
-async def unlock(host: Central) -> None:
-    await host.ask(Opcode.HELLO, HelloRequest(1, 0).pack())
-    assert (await host.ask(Opcode.UNLOCK, UnlockRequest(UNLOCK_CODE).pack())).status == Status.OK
 
 
 async def change(host: Central) -> list[int]:
@@ -327,6 +364,60 @@ async def change(host: Central) -> list[int]:
         (Opcode.CALIBRATION_COMMIT, CalibrationCommitRequest(4, 0).pack()),
     )
     return [(await host.ask(opcode, payload)).status for opcode, payload in asked]
+
+
+@pytest.mark.parametrize("where", ["in memory", "in a file"])
+def test_a_bonded_host_is_still_subscribed_when_it_comes_again(where: str, tmp_path: Path) -> None:
+    """Also to another process's tool, where the bonds are in a file. Other hosts, and later bonds, begin with none."""
+    security = Security(keys=tmp_path / "bonds.json" if where == "in a file" else None, always_open=True)
+
+    async def scenario() -> None:
+        air = Air()
+        tool = NexusPeripheral(None, air, security)
+        await tool.start()
+        host = await Central(air).connect(tool)
+        await host.connection.pair()
+        await host.listen()
+        await host.find(SMP_CHARACTERISTIC_UUID).subscribe(lambda _: None)
+        await host.find(SMP_CHARACTERISTIC_UUID).unsubscribe()
+        await leave(host, tool)
+        if where == "in a file":
+            await tool.close()
+            tool = NexusPeripheral(None, air, security)
+            await tool.start()
+        stranger = await Central(air, 2).connect(tool)
+        await stranger.connection.pair()
+        assert await subscribed(stranger) == [0, 0, 0]
+        await leave(stranger, tool)
+        await host.connect(tool)
+        assert subscriptions(tool) == {}  # until it has shown that it is the one
+        await host.connection.encrypt()
+        assert await subscribed(host) == [1, 1, 0]
+        await leave(host, tool)
+        await host.connect(tool)
+        await host.connection.pair()
+        assert await subscribed(host) == [0, 0, 0]
+        await leave(host, tool)
+        await tool.close()
+        for one in (host, stranger):
+            one.gone()
+
+    async def leave(host: Central, tool: NexusPeripheral) -> None:
+        await host.connection.disconnect()
+        await until(lambda: tool.connection is None)
+
+    def subscriptions(tool: NexusPeripheral) -> dict[int, bytes]:
+        assert tool._radio is not None and tool.connection is not None
+        return tool._radio.server.subscribers.get(tool.connection, {})
+
+    async def subscribed(host: Central) -> list[int]:
+        values = []
+        for uuid in (NEXUS_STREAM_UUID, NEXUS_CONTROL_UUID, SMP_CHARACTERISTIC_UUID):
+            [cccd] = [d for d in await host.find(uuid).discover_descriptors() if d.type == UUID("2902")]
+            values.append((await cccd.read_value())[0])
+        return values
+
+    run(scenario())
 
 
 def test_bonds_in_a_file_outlive_the_tool(tmp_path: Path) -> None:

@@ -33,7 +33,6 @@ from nexuslink.protocol.messages import (
     ResetRequest,
     StartRequest,
     Status,
-    TotalsResponse,
 )
 
 GATT = Path(__file__).parents[2] / "firmware_protocol" / "schema" / "gatt.toml"
@@ -81,6 +80,8 @@ def test_the_table_is_that_of_the_schema() -> None:
             }
             assert found.pop(UUID(service["uuid"])) == flags, service["name"]
         assert list(found) == [UUID("1800")]  # the stack's own: device name and appearance
+        for name in ("1801", "180a", "180f"):  # asked for by its 16 bits, it answers to them
+            assert await host.peer.discover_service(UUID(name))
         host.gone()
         await tool.close()
 
@@ -346,12 +347,21 @@ def test_options_that_a_tool_on_the_air_cannot_have(options: dict[str, str], say
     run(scenario())
 
 
-def test_bonds_cannot_be_kept_in_a_file_of_something_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("not JSON", "bonds cannot be kept there"),
+        ("[]", "bonds cannot be kept there"),
+        ('{"SIM-00000 subscriptions": 5}', "subscriptions cannot be read there"),
+        ('{"SIM-00000 subscriptions": {"host": {"12": "zz"}}}', "subscriptions cannot be read there"),
+    ],
+)
+def test_bonds_cannot_be_kept_in_a_file_of_something_else(tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "bonds"
-    file.write_text("not JSON")
+    file.write_text(text)
 
     async def scenario() -> None:
-        with pytest.raises(ValueError, match="bonds cannot be kept there"):
+        with pytest.raises(ValueError, match=says):
             NexusPeripheral(Options(), Air(), Security(keys=file))
 
     run(scenario())

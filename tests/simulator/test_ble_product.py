@@ -10,8 +10,11 @@ from air_bench import run, until
 from nexus_simulator.ble.pairing import Method, Security
 from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air, air
+from nexus_simulator.firmware.identity import UNLOCK_CODE
 from nexus_simulator.options import Options
 
+from nexuslink.calibration.errors import WrongCodeError
+from nexuslink.calibration.writing import unlock
 from nexuslink.device.errors import RefusedError
 from nexuslink.device.nexus import Nexus
 from nexuslink.protocol.messages import MIN_LINK_MESSAGE, SessionTotals, Status
@@ -124,3 +127,18 @@ def test_an_mtu_that_is_too_small_is_one_line_with_what_to_do(mtu: int) -> None:
         " refused HELLO: the link carries less than 64 bytes a message, too few to stream (its MTU is too small); "
         "connect the tool by its cable, or use another Bluetooth adapter"
     )
+
+
+def test_the_code_opens_nothing_over_a_link_that_nobody_has_confirmed() -> None:
+    async def scenario() -> str:
+        tool = await tool_on_air()
+        nexus = nexus_on(tool.air)
+        await nexus.open()
+        with pytest.raises(WrongCodeError) as refused:
+            await unlock(nexus, UNLOCK_CODE)
+        await nexus.close()
+        await tool.close()
+        return str(refused.value)
+
+    said = run(scenario())
+    assert said.endswith("over Bluetooth it opens only to a computer that was paired by comparing or typing six digits")

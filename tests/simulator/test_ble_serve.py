@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import random
 import re
 import select
 import signal
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from nexus_simulator.command import register
 
 from nexuslink.protocol.envelope import pack_request
 from nexuslink.protocol.messages import (
+    BATTERY_LEVEL_UUID,
     NEXUS_CONTROL_UUID,
     NEXUS_STREAM_UUID,
     SERIAL_NUMBER_UUID,
@@ -81,6 +84,13 @@ def served(*args: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         server.communicate()
 
 
+@pytest.fixture(scope="module")
+def tcp() -> Iterator[str]:
+    """A radio on TCP, for all who do not care what was before them; its tool lets anybody pair."""
+    with served("--ble", "tcp-server:127.0.0.1:0", "--seed", "3", "--battery", "61", "--bonding", "always") as (_, at):
+        yield at
+
+
 def client(radio: Radio, device: Any) -> BleakClient:
     return BleakClient(device, backend=radio.client_backend, **radio.client_kwargs)
 
@@ -104,14 +114,45 @@ async def streams(link: BleakClient, seconds: float) -> list[int]:
     return got
 
 
-@pytest.mark.parametrize("carrier", ["tcp", pytest.param("unix", marks=pytest.mark.thorough)])
-def test_a_host_in_another_process_streams_dies_and_comes_again(carrier: str, tmp_path: Path) -> None:
-    where = "tcp-server:127.0.0.1:0" if carrier == "tcp" else f"unix-server:{tmp_path / 'hci'}"
+async def reads_who_it_is(address: str) -> None:
+    """Plain bleak, without the product's transport; no pairing is needed for that."""
+    radio = open_radio(address)
+    async with client(radio, await found(radio)) as link:
+        assert bytes(await link.read_gatt_char(SERIAL_NUMBER_UUID)) == b"SIM-00003"
+        assert bytes(await link.read_gatt_char(BATTERY_LEVEL_UUID)) == bytes([61])
+    await radio.close()
 
+
+def test_a_host_that_is_none_of_ours_reads_who_it_is_over_tcp(tcp: str) -> None:
+    run(reads_who_it_is(tcp), real=True)
+
+
+@pytest.mark.parametrize("carrier", ["unix-server:", pytest.param("pty:", marks=pytest.mark.thorough)])
+def test_a_host_that_is_none_of_ours_reads_who_it_is(carrier: str, tmp_path: Path) -> None:
+    where = carrier + (str(tmp_path / "hci") if carrier == "unix-server:" else "")
+    with served("--ble", where, "--seed", "3", "--battery", "61") as (_, address):
+        run(reads_who_it_is(address), real=True)
+    assert not (tmp_path / "hci").exists()
+
+
+def test_bumbles_own_gatt_tool_reads_who_it_is(tcp: str) -> None:
+    """Another program, as its makers wrote it, in a process of its own."""
+    dump = subprocess.run(
+        [sys.executable, "-m", "bumble.apps.gatt_dump", tcp, "Nexus 03"],
+        capture_output=True, text=True, timeout=3 * GUARD_S, check=True,
+    )  # fmt: skip
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", dump.stdout).splitlines()
+    said = {line.partition("type=")[2]: after for line, after in pairwise(lines)}
+    assert bytes.fromhex(said["UUID-16:2A25 (Serial Number String))"]) == b"SIM-00003"
+    assert bytes.fromhex(said["UUID-16:2A29 (Manufacturer Name String))"]) == b"nexuslink (simulated)"
+    assert bytes.fromhex(said["UUID-16:2A19 (Battery Level))"]) == bytes([61])
+    assert "READ_NOT_PERMITTED" in said[f"{NEXUS_STREAM_UUID.upper()})"]
+
+
+def test_a_host_in_another_process_streams_dies_and_comes_again(tcp: str) -> None:
     async def scenario(address: str) -> None:
         radio = open_radio(address)
         async with client(radio, await found(radio)) as link:
-            assert bytes(await link.read_gatt_char(SERIAL_NUMBER_UUID)) == b"SIM-00003"
             await link.pair()
             got = await streams(link, 1.0)
             assert got == list(range(len(got)))
@@ -125,9 +166,7 @@ def test_a_host_in_another_process_streams_dies_and_comes_again(carrier: str, tm
             assert await streams(link, 0.5)
         await radio.close()
 
-    with served("--ble", where, "--seed", "3", "--bonding", "always") as (_, address):
-        run(scenario(address), real=True)
-    assert not (tmp_path / "hci").exists()
+    run(scenario(tcp), real=True)
 
 
 def test_the_button_is_a_signal(tmp_path: Path) -> None:
@@ -151,7 +190,7 @@ def test_the_button_is_a_signal(tmp_path: Path) -> None:
     assert "ltk" in bonds.read_text()
 
 
-def test_two_hosts_at_once_each_with_its_own_adapter() -> None:
+def test_two_hosts_at_once_each_with_its_own_adapter(tcp: str) -> None:
     async def scenario(address: str) -> None:
         one, two = open_radio(address), open_radio(address.replace("client:", "client:[host=2]"))
         device = await found(one)
@@ -165,14 +204,13 @@ def test_two_hosts_at_once_each_with_its_own_adapter() -> None:
         await one.close()
         await two.close()
 
-    with served("--ble", "tcp-server:127.0.0.1:0", "--seed", "3") as (_, address):
-        run(scenario(address), real=True)
+    run(scenario(tcp), real=True)
 
 
-def test_bytes_that_are_not_hci_are_cut_off_and_harm_nobody() -> None:
+def test_bytes_that_are_not_hci_are_cut_off_and_harm_nobody(tcp: str) -> None:
     async def scenario(address: str) -> None:
         host, port = address.removeprefix("tcp-client:").rsplit(":", 1)
-        for junk in (b"GET / HTTP/1.1\r\n\r\n", bytes(200), os.urandom(5000)):
+        for junk in (b"GET / HTTP/1.1\r\n\r\n", bytes(200), random.Random(7).randbytes(5000)):
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(junk)
             with pytest.raises((ConnectionError, AssertionError)):
@@ -183,8 +221,7 @@ def test_bytes_that_are_not_hci_are_cut_off_and_harm_nobody() -> None:
         assert await found(radio)
         await radio.close()
 
-    with served("--ble", "tcp-server:127.0.0.1:0", "--seed", "3") as (_, address):
-        run(scenario(address), real=True)
+    run(scenario(tcp), real=True)
 
 
 def test_a_host_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
@@ -204,25 +241,6 @@ def test_a_host_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
 
     with served("--ble", f"unix-server:{tmp_path / 'hci'}", "--seed", "3") as (_, address):
         run(scenario(address), real=True)
-
-
-def test_on_a_pseudo_terminal() -> None:
-    def scenario(address: str) -> None:
-        assert address.startswith("serial:/dev/")
-        fd = os.open(address.removeprefix("serial:"), os.O_RDWR | os.O_NOCTTY)
-        try:
-            os.write(fd, bytes(hci.HCI_Reset_Command()))
-            ready, _, _ = select.select([fd], [], [], GUARD_S)
-            assert ready
-            answer = os.read(fd, 100)
-        finally:
-            os.close(fd)
-        event = hci.HCI_Packet.from_bytes(answer)
-        assert isinstance(event, hci.HCI_Command_Complete_Event)
-        assert event.command_opcode == hci.HCI_RESET_COMMAND
-
-    with served("--ble", "pty:", "--seed", "3") as (_, address):
-        scenario(address)
 
 
 @pytest.mark.parametrize(

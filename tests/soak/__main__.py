@@ -20,7 +20,7 @@ from typing import Any
 from .host import Outcome, heed_no_interrupt, soak
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from moments.table import all_of, left_over, table, worker  # noqa: E402
+from moments.table import all_of, left_over, table, worker
 
 SHOWN = 10
 """Problems of one seed that are printed."""

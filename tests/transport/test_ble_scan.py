@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 from links import AT_END, run, until
@@ -12,20 +14,17 @@ from links import AT_END, run, until
 pytest.importorskip("bumble", reason="BLE scans: needs the package bumble, of the extra virtual-ble")
 
 from ble_peer import OPEN, RawTool, new_air
-from bumble import hci
-from nexus_simulator.ble.controller import AirController
-from nexus_simulator.ble.radio import Advertisement, Air
+from ble_shouter import CLAIM, SERVICE, Shouter, part
+from moments.air import alone
+from nexus_simulator.ble.radio import Air
 from nexus_simulator.options import Options
 
-from nexuslink.protocol.messages import NEXUS_SERVICE_UUID
 from nexuslink.transport.ble_nearby import BAD_SERIAL, NO_SERIAL, TWICE, Found
-from nexuslink.transport.ble_scan import BleScan, ble_tools
+from nexuslink.transport.ble_scan import DEAF_S, RETRY_S, BleScan, ble_tools
 from nexuslink.transport.errors import LinkLostError, RadioOffError, TransportError
 from nexuslink.transport.url import make_transport
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-SERVICE = bytes.fromhex(NEXUS_SERVICE_UUID.replace("-", ""))[::-1]
 
 
 def radio(where: Air) -> str:
@@ -37,29 +36,6 @@ async def tool_on(where: Air, seed: int) -> RawTool:
     AT_END.append(tool.close)
     await tool.start()
     return tool
-
-
-def part(kind: int, data: bytes) -> bytes:
-    return bytes([len(data) + 1, kind]) + data
-
-
-CLAIM = part(0x01, b"\x06") + part(0x07, SERVICE)
-
-
-class Shouter:
-    """Somebody who advertises whatever it is told, from whatever address."""
-
-    def __init__(self, where: Air) -> None:
-        self._air = where
-        self._controller = AirController("shouter", where)
-
-    def shout(self, number: int, data: bytes, response: bytes = b"") -> None:
-        address = hci.Address(number.to_bytes(5, "little") + b"\xff", hci.Address.RANDOM_DEVICE_ADDRESS)
-        pdu = Advertisement(advertiser_address=address, data=data, scan_response=response)  # type: ignore[call-arg]
-        self._air.send_advertising_pdu(self._controller, pdu)
-
-    def close(self) -> None:
-        self._controller.remove()
 
 
 def test_tools_come_and_go_and_the_list_stays_in_order() -> None:
@@ -169,6 +145,79 @@ def test_a_radio_that_is_off_says_so() -> None:
             await ble_tools(0.1, radio(where))
 
     run(scenario())
+
+
+def test_a_running_scan_hears_again_after_bluetooth_was_off_and_on() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        await tool_on(where, 1)
+        async with BleScan(radio(where), forget_s=1.0) as scan:
+            await until(lambda: bool(scan.tools()))
+            assert scan.trouble is None and scan.restarts == 0
+            where.adapter_off()
+            await until(lambda: scan.trouble is not None)
+            assert isinstance(scan.trouble, RadioOffError) and scan.tools() == []
+            await asyncio.sleep(20.0)
+            assert isinstance(scan.trouble, RadioOffError)
+            where.adapter_on()
+            await asyncio.sleep(RETRY_S + 0.5)
+            assert scan.tools() and scan.trouble is None
+
+    in_virtual_time(scenario())
+
+
+def test_bluetooth_off_and_on_within_a_moment_is_noticed_by_the_silence() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        await tool_on(where, 1)
+        async with BleScan(radio(where), forget_s=1.0) as scan:
+            await until(lambda: bool(scan.tools()))
+            where.adapter_off()
+            where.adapter_on()
+            await asyncio.sleep(DEAF_S - 0.5)
+            assert scan.tools() == []  # control: it is deaf until then
+            await asyncio.sleep(1.0)
+            assert scan.tools() and scan.restarts == 1
+
+    in_virtual_time(scenario())
+
+
+def test_a_search_that_ends_with_bluetooth_off_says_so() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        transport = make_transport(f"ble://SIM-00001?radio={radio(where)}")
+        opening = asyncio.create_task(transport.open(Silent()))
+        await asyncio.sleep(1.0)
+        where.adapter_off()
+        with pytest.raises(RadioOffError, match="Bluetooth is off"):
+            await opening
+
+    class Silent:
+        def chunk(self, _: object) -> None: ...
+        def closed(self, _: str) -> None: ...
+
+    in_virtual_time(scenario())
+
+
+def test_where_no_tool_is_near_the_radio_is_asked_anew_now_and_then_only() -> None:
+    async def scenario() -> None:
+        async with BleScan(radio(new_air())) as scan:
+            await asyncio.sleep(60.0)
+            assert 15 <= scan.restarts <= 60.0 / DEAF_S and scan.trouble is None
+
+    in_virtual_time(scenario())
+
+
+def in_virtual_time(scenario: Coroutine[Any, Any, None]) -> None:
+    async def and_end() -> None:
+        try:
+            await scenario
+        finally:
+            while AT_END:
+                await AT_END.pop()()
+
+    _, left = alone(and_end())
+    assert not left
 
 
 def test_giving_up_leaves_nothing() -> None:

@@ -116,7 +116,7 @@ class AirController(bumble_controller.Controller):
         self.powered = air.adapters_on or not adapter
         self.generation = 0
         """How often it was switched on: what a host knows of it is from one generation."""
-        self.on_off: Callable[[], None] = lambda: None
+        self.on_off: Callable[[], object] = lambda: None
         """Called after it was switched off, when its last events have been delivered."""
         self.rssi_dbm = float(RSSI_DBM)
         self.bad_packets = 0

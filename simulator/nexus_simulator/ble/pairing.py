@@ -22,6 +22,8 @@ from bumble.device import Connection, Device
 from bumble.keys import JsonKeyStore, KeyStore, MemoryKeyStore, PairingKeys
 from bumble.pairing import PairingConfig, PairingDelegate
 
+from nexus_simulator.ble.subscriptions import Subscriptions, Values
+
 WINDOW_S = 60.0
 """How long the button keeps the bonding window open [assumption]."""
 TRIES = 3
@@ -82,9 +84,14 @@ class Guard:
         self._closes_s = 0.0
         self._tries = 0
         self._levels: dict[int, Level] = {}
+        self._returned: set[int] = set()
         if security.keys is not None:
             _check(security.keys)
             self.bonds = JsonKeyStore(serial_number, str(security.keys))
+        try:
+            self.subscriptions = Subscriptions(security.keys, serial_number)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"{security.keys}: subscriptions cannot be read there: {error}") from None
 
     @property
     def window_open(self) -> bool:
@@ -103,6 +110,7 @@ class Guard:
     async def forget(self) -> None:
         """Delete all bonds: every host has to pair again."""
         await self.bonds.delete_all()
+        self.subscriptions.forget()
 
     def config(self, _connection: Connection) -> PairingConfig:
         """For bumble: how to pair with whoever asks."""
@@ -118,13 +126,28 @@ class Guard:
         """How far this link can be trusted now. Bumble's ``authenticated`` is True for any encrypted link."""
         return self._levels.get(connection.handle, Level.OPEN) if connection.encryption else Level.OPEN
 
-    def key_used(self, handle: int, authenticated: bool) -> None:
-        """Encryption of this link is about to start with such a key."""
-        self._levels[handle] = Level.AUTHENTICATED if authenticated else Level.ENCRYPTED
+    def key_used(self, connection: Connection, authenticated: bool, bonded: bool) -> None:
+        """Encryption of this link is about to start with such a key; ``bonded``: of an earlier connection."""
+        self._levels[connection.handle] = Level.AUTHENTICATED if authenticated else Level.ENCRYPTED
+        if bonded:
+            self._returned.add(connection.handle)
+        else:  # it begins anew: what was kept of it went with its former bond
+            self.subscriptions.forget(str(connection.peer_address))
+
+    def subscribed(self, connection: Connection, handle: int, value: bytes) -> None:
+        """A host has written a client configuration; that of a bonded one is kept."""
+        if self.level(connection) > Level.OPEN:
+            self.subscriptions.keep(str(connection.peer_address), handle, value)
+
+    def kept_subscriptions(self, connection: Connection) -> Values:
+        """What this host had, once its link is encrypted with the bond from then."""
+        returned = connection.handle in self._returned and self.level(connection) > Level.OPEN
+        return self.subscriptions.of(str(connection.peer_address)) if returned else {}
 
     def disconnected(self, handle: int) -> None:
         """Nothing of the link stays."""
         self._levels.pop(handle, None)
+        self._returned.discard(handle)
 
     def paired(self) -> None:
         """One window, one host."""
@@ -270,10 +293,10 @@ class ToolDevice(Device):
             return None
         session = self.smp_manager.sessions.get(connection_handle)
         if isinstance(session, StrictSession) and session.verified:
-            self.guard.key_used(connection_handle, session.pairing_method != smp.PairingMethod.JUST_WORKS)
+            self.guard.key_used(connection, session.pairing_method != smp.PairingMethod.JUST_WORKS, bonded=False)
             return session.ltk
         keys: PairingKeys | None = await self.guard.bonds.get(str(connection.peer_address))
         if keys is None or keys.ltk is None:
             return None
-        self.guard.key_used(connection_handle, keys.ltk.authenticated)
+        self.guard.key_used(connection, keys.ltk.authenticated, bonded=True)
         return keys.ltk.value

@@ -24,7 +24,7 @@ from nexus_simulator.ble.controller import AirController
 from nexus_simulator.ble.host import QuietHost
 from nexus_simulator.ble.pairing import Guard, Level, Security, ToolDevice
 from nexus_simulator.ble.radio import Air, air
-from nexus_simulator.ble.table import Entry, StrictServer
+from nexus_simulator.ble.table import Entry, StrictServer, short
 from nexus_simulator.ble.updates import Updates
 from nexus_simulator.firmware.identity import FIRMWARE_VERSION, HARDWARE_VERSION, MODEL
 from nexus_simulator.options import Options
@@ -302,7 +302,7 @@ class NexusPeripheral:
             ],
         }
         for service, entries in table.items():
-            server.add_service(Service(service, entries))
+            server.add_service(Service(short(service), entries))
         radio.stream, radio.control = table[wire.NEXUS_SERVICE_UUID]
         (radio.battery,) = table[wire.BATTERY_SERVICE_UUID]
         (radio.smp,) = table[wire.SMP_SERVICE_UUID]
@@ -317,7 +317,7 @@ class NexusPeripheral:
         connection.on(connection.EVENT_DISCONNECTION, lambda _: self._disconnected())
         connection.on(connection.EVENT_CONNECTION_ATT_MTU_UPDATE, self._link_changed)
         connection.on(connection.EVENT_CONNECTION_PARAMETERS_UPDATE, self._link_changed)
-        connection.on(connection.EVENT_CONNECTION_ENCRYPTION_CHANGE, self._link_changed)
+        connection.on(connection.EVENT_CONNECTION_ENCRYPTION_CHANGE, self._encrypted)
         self._link_changed()
         manager = radio.device.l2cap_channel_manager
         # The answer does not matter: a central that refuses stays at its own interval.
@@ -340,6 +340,11 @@ class NexusPeripheral:
             self.tool.max_message = self.connection.att_mtu - ATT_HEADER
             self.tool.interval_us = round(self.connection.parameters.connection_interval * 1000.0)
             self.tool.link_authenticated = self.level >= Level.AUTHENTICATED
+
+    def _encrypted(self) -> None:
+        self._link_changed()
+        if self._radio is not None and self.connection is not None:
+            self._radio.server.restore(self.connection)
 
     def _disconnected(self) -> None:
         connection, self.connection = self.connection, None

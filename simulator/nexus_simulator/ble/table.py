@@ -24,6 +24,8 @@ Read = Callable[[Any], bytes]
 """``read(connection)``"""
 _READS = (att.ATT_Read_Request, att.ATT_Read_Blob_Request)
 _WRITES = (att.ATT_Write_Request, att.ATT_Write_Command, att.ATT_Prepare_Write_Request)
+CCCD_SIZE = 2
+_BASE = "-0000-1000-8000-00805f9b34fb"
 _COMMANDS = (att.ATT_Write_Command, att.ATT_Signed_Write_Command)
 
 
@@ -33,6 +35,13 @@ def _no_read(_: Any) -> bytes:
 
 def _no_write(_: Any, __: bytes) -> None:
     raise att.ATT_Error(att.ErrorCode.WRITE_NOT_PERMITTED)
+
+
+def short(uuid: str) -> UUID:
+    """A UUID of Bluetooth's own in its 16 bits: who looks for 180A does not find it spelt out in a declaration."""
+    text = uuid.lower()
+    assigned = text.startswith("0000") and text.endswith(_BASE)
+    return UUID(text[4:8] if assigned else text)
 
 
 class Entry(Characteristic[Any]):
@@ -75,7 +84,7 @@ class StrictServer(Server):
 
         value: att.AttributeValueV2[bytes] = att.AttributeValueV2(reading, writing)
         descriptors: list[Descriptor] = []
-        made = Entry(UUID(uuid), flags, permissions, value, descriptors)
+        made = Entry(short(uuid), flags, permissions, value, descriptors)
         made.level = level
         if flags & (Characteristic.Properties.NOTIFY | Characteristic.Properties.INDICATE):
             either = att.Attribute.READABLE | att.Attribute.WRITEABLE
@@ -101,6 +110,17 @@ class StrictServer(Server):
         if not isinstance(att_pdu, _COMMANDS):  # commands have no answer
             handle = getattr(att_pdu, "attribute_handle", 0)
             self.send_response(bearer, att.ATT_Error_Response(att_pdu.op_code, handle, code))
+
+    def write_cccd(self, bearer: Any, characteristic: Characteristic[Any], value: bytes) -> None:
+        """A host subscribes, or takes that back. Bumble forgets it with the connection."""
+        super().write_cccd(bearer, characteristic, value)
+        if len(value) == CCCD_SIZE:
+            self._guard.subscribed(bearer, characteristic.handle, value)
+
+    def restore(self, connection: Connection) -> None:
+        """What a bonded host had subscribed to when it was here last."""
+        for handle, value in self._guard.kept_subscriptions(connection).items():
+            self.subscribers.setdefault(connection, {}).setdefault(handle, value)
 
     def notify(self, connection: Connection, entry: Characteristic[Any], value: bytes) -> bool:
         """Send at once; False: this peer has not asked for it. Bumble's own way makes a task for each."""

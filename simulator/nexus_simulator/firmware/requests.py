@@ -219,6 +219,8 @@ def _calibration_read(tool: Firmware, asked: CalibrationReadRequest, when: Momen
 
 
 def _unlock(tool: Firmware, asked: UnlockRequest, when: Moment) -> Answer:
+    if not tool.link_authenticated:  # the code is not looked at: who has not been confirmed must not guess it
+        return Status.NOT_AUTHORISED, b""
     status = tool.calibration.unlock(asked.code, when.now_us)
     return status, UnlockResponse(UNLOCK_S).pack() if status is Status.OK else b""
 

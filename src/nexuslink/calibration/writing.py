@@ -34,6 +34,7 @@ from nexuslink.protocol.record import seal_record
 from nexuslink.transport.errors import TransportError
 
 ID_MAX: Final = 0xFFFFFFFF
+_UNCONFIRMED: Final = "; over Bluetooth it opens only to a computer that was paired by comparing or typing six digits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ async def _read(nexus: Nexus, otherwise: str) -> bytes:
 async def unlock(nexus: Nexus, code: int) -> None:
     """Does the tool open with this code? To be asked before ten minutes of weights, too. Raises `WriteError`."""
     before = nexus.calibration
+    over_radio = nexus.url.startswith("ble:")
     try:
         await nexus.unlock(code)
     except RefusedError as error:
@@ -115,7 +117,7 @@ async def unlock(nexus: Nexus, code: int) -> None:
             raise
         raise WrongCodeError(
             f"{nexus.url}: the tool does not open with this code; {_keeps(before)}. The right one stands inside its "
-            f"base; after {UNLOCK_TRIES} wrong ones it must be restarted"
+            f"base; after {UNLOCK_TRIES} wrong ones it must be restarted{_UNCONFIRMED if over_radio else ''}"
         ) from None
     except TransportError as error:
         raise InterruptedWriteError(f"{error}; {_keeps(before)}") from None

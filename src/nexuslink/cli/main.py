@@ -103,7 +103,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         kind.add_argument("--processes", type=int, default=None, metavar="N", help="default: one a processor")
 
     sub = add("gui", "Open the window.", "gui:run", json=False)
-    sub.add_argument("--device", default=None, metavar="URL", help="connect to this tool at once")
+    sub.add_argument("--device", default=None, metavar="TOOL", help="connect to this tool at once")
     sub.add_argument("--site", default=None, help="go to this site at once")
     sub.add_argument("--theme", choices=("system", "dark", "light"), default="system")
     sub.add_argument("--demo", action="store_true", help="a guided hold on the simulated tool, at once")

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from nexuslink.cli.folders import sessions_folder
-from nexuslink.cli.output import print_json
+from nexuslink.cli.output import print_json, whisper
 from nexuslink.cli.terminal import TerminalView
 from nexuslink.device.keeping import kept
 from nexuslink.device.nexus import Nexus
@@ -118,6 +118,8 @@ async def _guide(args: argparse.Namespace, plan: Plan, folder: Path | None) -> i
                 view.end(result)
             else:
                 print_json({**report(result, truth, silence), "gaps": session.gaps})
+            if keeper is not None and result.snapshot.hold.stop_reason is StopReason.LINK_LOST:
+                whisper(f"nexuslink: {keeper.progress.sentence}")
     finally:
         await supervisor.disconnect()
     return 0 if result.summary.phase == Phase.DONE else 1

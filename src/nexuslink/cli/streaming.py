@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.folders import sessions_folder
 from nexuslink.cli.output import print_json, say, whisper
+from nexuslink.cli.terminal import LOST
 from nexuslink.device.errors import DeviceError
 from nexuslink.device.keeping import kept
 from nexuslink.device.nexus import Nexus
+from nexuslink.device.supervisor import Supervisor
 from nexuslink.estimation.estimator import Estimates
 from nexuslink.live.pipeline import SILENCE_LOST_S, Sensing
 from nexuslink.protocol.chunk import Chunk
@@ -108,7 +110,7 @@ def record(args: argparse.Namespace) -> int:
         gaps = f", with {ended.gaps} gap{'s' * (ended.gaps > 1)}" if ended.gaps else ""
         say(f"{rows} force samples in {path}{gaps}")
     if ended.reason is not None:
-        raise LinkLostError(f"{ended.reason}; what came before is in the file")
+        raise LinkLostError(ended.reason)
     return 0
 
 
@@ -125,7 +127,7 @@ async def _run(args: argparse.Namespace, limit: _Limit, show: Show, path: Path |
     try:
         with supervisor.holding():
             nexus = await supervisor.up(0.0)
-            flow = _Flow(nexus, limit, show, waits=not supervisor.once)
+            flow = _Flow(nexus, limit, show, None if supervisor.once else supervisor)
             flow.writer = _writer(path, nexus) if path is not None else None
             end_watch = supervisor.add_tool_watch(flow.resume)
             try:
@@ -144,9 +146,9 @@ async def _run(args: argparse.Namespace, limit: _Limit, show: Show, path: Path |
 
 
 class _Flow:
-    """One tool's estimates, connection after connection. ``waits``: somebody brings a lost link back."""
+    """One tool's estimates, connection after connection. ``keeper``: who brings a lost link back, if anybody does."""
 
-    def __init__(self, nexus: Nexus, limit: _Limit, show: Show, waits: bool) -> None:
+    def __init__(self, nexus: Nexus, limit: _Limit, show: Show, keeper: Supervisor | None) -> None:
         self.writer: SessionWriter | None = None
         self.reason: str | None = None
         self.broken: BrokenPipeError | None = None
@@ -154,7 +156,7 @@ class _Flow:
         self._nexus = nexus
         self._limit = limit
         self._show = show
-        self._waits = waits
+        self._keeper = keeper
         self._sensing = Sensing(nexus.info, nexus.calibration)
         self._done = asyncio.Event()
         self._heard_ns = nexus.now_ns
@@ -205,7 +207,7 @@ class _Flow:
         if self._done.is_set():
             return
         if estimates is None or not len(estimates.t_us):
-            if not self._waits and chunk.arrival_ns - self._heard_ns > SILENCE_LOST_S * 1e9:
+            if self._keeper is None and chunk.arrival_ns - self._heard_ns > SILENCE_LOST_S * 1e9:
                 self._over(f"{self._nexus.url}: no force data for {SILENCE_LOST_S:g} s; is the tool still in reach?")
             return
         self._limit.begin(int(estimates.t_us[0]))
@@ -231,10 +233,10 @@ class _Flow:
     # -- a gap ----------------------------------------------------------------------------------------------------
 
     def _closed(self, reason: str) -> None:
-        if not self._waits or self._done.is_set():
+        if self._keeper is None or self._done.is_set():
             self._over(reason)
             return
-        whisper(f"Tool lost. Reconnecting. ({reason})")
+        whisper(LOST)
         self._unwatch()
         self.gaps += 1
         self._in_gap = True
@@ -243,8 +245,11 @@ class _Flow:
         left_s = self._limit.left_s(self._t_us)
         if math.isfinite(left_s):
             self._cancel_timer()
-            away = f"{self._nexus.info.serial_number} did not come back before the time was over"
-            self._timer = asyncio.get_running_loop().call_later(left_s, self._over, away)
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._stayed_away)
+
+    def _stayed_away(self) -> None:
+        why = f"; {self._keeper.progress.sentence}" if self._keeper is not None else ""
+        self._over(f"{self._nexus.info.serial_number} did not come back before the time was over{why}")
 
     def resume(self, nexus: Nexus) -> None:
         """The same tool on a new connection, which does not stream yet. Nothing happens without a gap."""

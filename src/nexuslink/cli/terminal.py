@@ -8,7 +8,7 @@ from typing import Final, TextIO
 
 from nexuslink.live.pipeline import LiveUpdate, Snapshot
 from nexuslink.live.session import SessionResult
-from nexuslink.release.coach import Tone
+from nexuslink.release.coach import Tone, advise
 from nexuslink.release.hold import Phase
 from nexuslink.release.plans import Plan
 
@@ -69,9 +69,10 @@ class TerminalView:
 
     def end(self, result: SessionResult) -> None:
         """The last words."""
-        summary = result.summary
+        summary, s = result.summary, result.snapshot
+        last = advise(self._plan, s.hold, s.force_n, s.tip_angle_deg, s.tip_direction_deg)  # a cue may have outstayed
         self._out.write(
-            f"\n{result.snapshot.cue.sentence} Held {summary.held_s:.0f} of {summary.hold_s:.0f} s, "
+            f"\n{last.sentence} Held {summary.held_s:.0f} of {summary.hold_s:.0f} s, "
             f"{summary.in_band_fraction:.0%} of the time in band.\n"
         )
         if result.session_file is not None:

@@ -23,7 +23,7 @@ from nexuslink.device.cache import ToolCache
 from nexuslink.device.course import UP, State
 from nexuslink.device.discovery import Discovery, usual_finders
 from nexuslink.device.errors import NoToolError
-from nexuslink.device.finders import MARK, RadioFinder
+from nexuslink.device.finders import MARK, RadioFinder, SimulatedFinder
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import Progress
 from nexuslink.device.remembered import USUAL, RememberedTools
@@ -109,10 +109,14 @@ def _radio(url: str) -> str:
 
 
 def discovery_for(wanted: Meant) -> Discovery:
-    """Every usual finder, and the other radios on which this tool may be."""
+    """Every usual finder, and the other radios on which this tool may be.
+
+    The simulated tool inside this program is meant only by its address: a served one may have the same serial number.
+    """
     if wanted.in_process:
         return Discovery([])
-    return Discovery([*usual_finders(), *(RadioFinder(radio) for radio in wanted.radios)])
+    finders = [finder for finder in usual_finders() if not isinstance(finder, SimulatedFinder)]
+    return Discovery([*finders, *(RadioFinder(radio) for radio in wanted.radios)])
 
 
 async def kept(

@@ -54,6 +54,15 @@ class RememberedTool:
     left: bool = False
     """The person went away from it on purpose; until it is connected again nobody connects to it unasked."""
 
+    def may_be_at(self, address: str, bonded: bool | None) -> bool:
+        """The bond allows that it is this tool which a radio hears there; a cable needs none. See `trust`.
+
+        ``bonded``: what the system says.
+        """
+        if not self.bonded or not address.startswith("ble:"):
+            return True
+        return bonded is True or (bonded is None and address == (self.bonded_at or address))
+
 
 def usual_folder() -> Path | None:
     """NEXUSLINK_TOOLS, or the user's data folder; ``None`` where it is switched off."""
@@ -159,18 +168,13 @@ class RememberedTools:
             with suppress(OSError):
                 _path(folder, serial_number).unlink(missing_ok=True)
 
-    def refuse_impostor(self, serial_number: str, url: str, bonded: bool | None, address: str) -> None:
+    def refuse_impostor(self, serial_number: str, url: str, address: str, bonded: bool | None) -> None:
         """Raise `ImpostorError` where a tool that is bonded with answers over a radio link without that bond.
 
-        ``bonded``: what the system says of this link. ``address``: the radio's, empty where it is not known. A bond
-        belongs to an address: where the system says nothing (macOS, Windows), another address is another tool. At the
-        same address the system encrypts with its key by itself, or as the transport's ``bond=yes`` demands.
+        ``address``: the hardware's, as in `RememberedTool.identity`. See `RememberedTool.may_be_at`.
         """
         known = self.find(serial_number)
-        if known is None or not known.bonded:
-            return
-        moved = bool(address and known.bonded_at) and address != known.bonded_at
-        if bonded is False or (bonded is None and moved):
+        if known is not None and not known.may_be_at(address, bonded):
             raise ImpostorError(
                 f"{url}: it says that it is {serial_number}, but it is not the one that this computer is paired with; "
                 "if it is yours and was set back, forget the tool here and pair it again"

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
@@ -28,7 +27,8 @@ from nexuslink.device.errors import DeviceError, NoAnswerError, NoToolError, Oth
 from nexuslink.device.finders import MARK, FoundTool
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import LinkFigures, Progress, Watchers
-from nexuslink.device.remembered import RememberedTool, RememberedTools
+from nexuslink.device.remembered import RememberedTools
+from nexuslink.device.trust import Trust
 from nexuslink.device.verdict import Judgement, Verdict, judge
 from nexuslink.protocol.exchange import LinkState
 from nexuslink.transport.errors import LinkLostError, TransportError
@@ -78,7 +78,7 @@ class Supervisor:
         self.nexus: Nexus | None = None
         """The tool, while it is ready or streams."""
         self._discovery = discovery
-        self._remembered = remembered
+        self._trust = Trust(remembered)
         self._candidates = Candidates(
             discovery, self, None if ":" in named else named, named if ":" in named else None, remembered
         )
@@ -218,6 +218,8 @@ class Supervisor:
     def _failed(self, error: BaseException) -> Event:
         """An attempt, or a connection, has ended like this."""
         self._judged = judge(error)
+        if self._judged.verdict is Verdict.IMPOSTOR:
+            self._candidates.impostor()
         self.nexus = None
         if self._link is not None and self._link.closed_reason is None:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
@@ -238,23 +240,13 @@ class Supervisor:
         assert self._at is not None
         if not self._discovery.hold(self._at.url, self):
             raise TransportError(f"{self._at.url}: this program uses that address for another tool")
-        self._link = Nexus(make_transport(self._dial(self._at)), self._cache)
+        self._link = Nexus(make_transport(self._trust.dial(self._at, self.serial_number)), self._cache)
+        self._link.url = self._at.url  # as a person has it, without what only dialling needs
         try:
             await within(self._link.open_link(), OPEN_BOUND_S)
         except TimeoutError:
             raise TransportError(f"{self._at.url}: no connection within {OPEN_BOUND_S:g} s") from None
         return Event.OPENED
-
-    def _dial(self, at: FoundTool) -> str:
-        """The address to connect to. Raises `ImpostorError` before anything is said to one that cannot be the tool."""
-        serial = at.serial_number or self.serial_number
-        if self._remembered is None or serial is None or at.scheme != "ble":
-            return at.dial
-        self._remembered.refuse_impostor(serial, at.url, at.bonded, at.identity)
-        known = self._remembered.find(serial)
-        if known is None or not known.bonded:
-            return at.dial
-        return f"{at.dial}{'&' if '?' in at.dial else '?'}bond=yes"
 
     async def _greet(self) -> Event:
         nexus, at = self._link, self._at
@@ -283,15 +275,7 @@ class Supervisor:
             self._judged = Judgement(Verdict.RESTARTED, f"{words} It has restarted: its clock and streams begin anew.")
         else:
             self._judged = Judgement(Verdict.CONNECTED, words)
-        if self._remembered is not None:
-            seen = datetime.now(UTC).isoformat(timespec="seconds")
-            bonded, address = _bond(nexus, at)
-            bonded = at.scheme == "ble" and bonded is not False  # no Nexus lets anybody subscribe without a bond
-            tool = RememberedTool(
-                info.serial_number, "", info.info.model, (at.url,), at.identity or address, nexus.simulated,
-                bonded, address if bonded else "", seen,
-            )  # fmt: skip
-            await asyncio.to_thread(self._remembered.keep, tool)
+        await self._trust.keep(nexus, at)
         self.nexus = nexus
         nexus.add_closer(lambda _: self._wake.set())
         self._tools.tell(nexus)
@@ -301,8 +285,7 @@ class Supervisor:
         serial = nexus.info.serial_number
         if self.serial_number not in (None, serial):
             raise OtherToolError(f"{at.url}: {serial} is there, not {self.serial_number}; is that one switched on?")
-        if self._remembered is not None and at.scheme == "ble":
-            self._remembered.refuse_impostor(serial, at.url, *_bond(nexus, at))
+        self._trust.check(nexus, at)
 
     async def _serve(self) -> Event:
         """Watch over a tool that is there, until something changes."""
@@ -422,13 +405,6 @@ class Supervisor:
                 return f"Connecting to {who}."
             case _:
                 return judged
-
-
-def _bond(nexus: Nexus, at: FoundTool) -> tuple[bool | None, str]:
-    """Whether the system has a key for this link, and the radio's address; the link knows both better than a scan."""
-    said: bool | None = getattr(nexus.transport, "bonded", None)
-    address: str = getattr(nexus.transport, "address", "")
-    return at.bonded if said is None else said, f"ble:{address}" if address else at.identity
 
 
 assert set(QUIET_NS) == set(UP)

@@ -111,6 +111,7 @@ class BleScan:
         await self._stop()
 
     async def _stay_awake(self, backends: Backends) -> None:
+        """Begin anew whenever nothing is heard."""
         loop = asyncio.get_running_loop()
         while True:
             wait_s = RETRY_S if self.trouble is not None else self._heard_s + DEAF_S - loop.time()
@@ -158,9 +159,9 @@ class BleScan:
             await settled(backends.close(), STOP_TIMEOUT_S)
 
     async def _stop_scanner(self) -> None:
-        scanner, self._scanner = self._scanner, None
-        if scanner is not None:
-            await settled(scanner.stop(), STOP_TIMEOUT_S)
+        if self._scanner is not None:
+            await settled(self._scanner.stop(), STOP_TIMEOUT_S)
+            self._scanner = None  # only now: whoever is cancelled meanwhile leaves it to `_stop`
 
     def _advertised(self, device: Any, advertisement: Any) -> None:
         self._heard_s = asyncio.get_running_loop().time()
