@@ -25,7 +25,7 @@ everywhere   bleak bounds few of its calls, and an unpaired access to an encrypt
              attempt. The others encrypt by themselves with a peer for which they have a key, and a peer is an address
              (on macOS a UUID that stands for one): whoever keeps bonds compares `BleTransport.address`.
 Linux        AcquireNotify is asked for: StartNotify goes by way of D-Bus signals and lost 8 of 1000 messages at 500 Hz.
-             It is given back before `disconnect`: bluetoothd (5.66 here) crashes when it finds it given back afterwards.
+             It is given back before `disconnect`: bluetoothd (5.66 here) crashes when it finds it given back later.
 Windows      a second ``start_notify`` makes every message come twice (bleak #1214): each connection has its own client,
              and subscribes once.
 macOS        addresses are UUIDs of this computer's own: they are taken, but only the serial number lasts.
