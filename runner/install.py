@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from runner.environment import LAYERS, ROOT, Environment, main_environment
+from runner.environment import LAYERS, REQUIREMENTS, ROOT, Environment, main_environment
 from runner.errors import FAILED, RunError
 from runner.progress import Progress, run_bounded
 
@@ -65,6 +66,13 @@ def install_locked(
     source = ["--no-binary", ":all:", "--no-build-isolation"] if build else ["--only-binary", ":all:"]
     arguments = ["install", "--no-deps", *source, "--require-hashes", "-r", lock]
     _with_uv_or_pip(python, arguments, report=report, keep_open=keep_open)
+
+
+def locked_for(lock: str, names: Collection[str]) -> str:
+    """Of a lock file in ``requirements/``: the entries of these packages, hashes and all."""
+    text = Path(REQUIREMENTS, lock).read_text("utf-8")
+    blocks = re.finditer(r"^(?P<name>[A-Za-z0-9._-]+)==(?:.*\\\n)*.*\n", text, re.MULTILINE)
+    return "".join(block[0] for block in blocks if block["name"] in names)
 
 
 def install_path(

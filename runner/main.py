@@ -87,6 +87,13 @@ def soak(args: list[str]) -> int:
     return _become(environment, ["-m", "tests.soak", *args], at_root=True)
 
 
+def bluez(args: list[str]) -> int:
+    """BLE against BlueZ, in an emulated guest."""
+    from runner.bluez import run_bluez
+
+    return run_bluez(args)
+
+
 def lint(args: list[str]) -> int:
     """Every static check."""
     _none(args, "lint")
@@ -119,9 +126,14 @@ COMMANDS: dict[str, tuple[str, str, Callable[[list[str]], int]]] = {
         test,
     ),
     "nexuslink": ("ARGS", "the command line of the program, e.g. ./run nexuslink doctor", nexuslink),
+    "bluez": ("[--smoke] [PYTEST ARGS]", "the BLE tests on a real BlueZ, in an emulated guest (QEMU)", bluez),
     "lint": ("", "formatting, types, the floors of the house, generated files, tracked files", lint),
     "bench": ("[--json]", "measure speed, latency, memory and start, as ratios", bench),
-    "soak": ("[--minutes N] [--seeds 1-20] [--json]", "hours of a tool's time with every fault at once", soak),
+    "soak": (
+        "[--only hours|moments] [--minutes N] [--seeds 1-20] [--moments 200] [--json]",
+        "hours of a tool's time with every fault at once; tools and hosts struck at hundreds of moments",
+        soak,
+    ),
     "wheel": ("", "build the wheel and run it alone in an empty environment", wheel),
     "lock": ("[--upgrade]", "make the lock files in requirements/ anew", lock),
 }

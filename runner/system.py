@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from runner.environment import Environment
 from runner.install import clean_environ
@@ -48,6 +49,12 @@ EMULATED = {
     "qemu-system-arm": ("qemu-system-arm",),
     "tshark": ("tshark",),
 }
+#: What `./run bluez` makes its guest with, and emulates it with.
+BLUEZ = {
+    "qemu-system-x86_64": ("qemu-system-x86",),
+    "mmdebstrap": ("mmdebstrap",),
+    "setpriv": ("util-linux",),
+}
 
 
 def window_kind() -> str:
@@ -80,16 +87,16 @@ def missing_for(environment: Environment, purpose: str) -> str:
     return ""
 
 
-def missing_tools(wanted: dict[str, tuple[str, ...]]) -> str:
+def missing_tools(wanted: Mapping[str, tuple[str, ...]], what: str = "the firmware side") -> str:
     """Empty when every command is there; else what to do, after installing was tried where that is allowed."""
     missing = _absent(wanted)
     if missing and _can_install():
-        _install(missing, f"{len(missing)} packages for the firmware side")
+        _install(missing, f"{len(missing)} packages for {what}")
         missing = _absent(wanted)
     return _advice(missing) if missing else ""
 
 
-def _absent(wanted: dict[str, tuple[str, ...]]) -> list[str]:
+def _absent(wanted: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [package for command, packages in wanted.items() if not shutil.which(command) for package in packages]
 
 

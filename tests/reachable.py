@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import tempfile
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,19 +44,20 @@ class Plugged:
     pid: int | None = 1
 
 
-@dataclass
+@dataclass(eq=False)
 class Bus:
     """The list of serial ports."""
 
     ports: list[Plugged] = field(default_factory=list)
-    folder: tempfile.TemporaryDirectory[str] = field(
-        default_factory=lambda: tempfile.TemporaryDirectory(prefix="nexus-bus-")
-    )
+    folder: str = field(default_factory=lambda: tempfile.mkdtemp(prefix="nexus-bus-"))
     count: int = 0
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     def plug(self, path: str, serial_number: str | None) -> Plugged:
         """A port with a name that none had before."""
-        name = f"{self.folder.name}/ttyACM{self.count}"
+        name = f"{self.folder}/ttyACM{self.count}"
         self.count += 1
         Path(name).symlink_to(path)
         self.ports.append(Plugged(name, serial_number))

@@ -10,12 +10,12 @@ from PySide6.QtTest import QTest
 from nexuslink.app.asked import Asked, code_text
 from nexuslink.app.bench import acted
 from nexuslink.app.flow import Flow
+from nexuslink.app.nearby import Near, NearTool
 from nexuslink.app.views.calibrate import CalibrateView
 from nexuslink.app.views.choose import ChooseView
 from nexuslink.app.views.connect import ConnectView
 from nexuslink.app.views.verdict import State, VerdictView
 from nexuslink.calibration.archive import Archive, Kind
-from nexuslink.device.discovery import FoundTool
 from nexuslink.protocol.messages import CalibrationRecord
 
 HANG_S = 60.0
@@ -53,7 +53,8 @@ def begin(window, until, tmp_path, archive):
         flows.append(flow)
         flow.begin()
         until(lambda: flow.connect_view.listed)
-        flow.connect_view.show_tools([FoundTool("Simulated tool", url, True, "")])
+        flow.bridge.look_no_more()
+        flow.connect_view.show_near(Near((NearTool("Simulated tool", url, simulated=True),)))
         QTest.keyClick(window.view, Qt.Key.Key_C)
         until(lambda: isinstance(window.view, ChooseView))
         return flow.wizard
@@ -68,8 +69,9 @@ def record_in(wizard) -> CalibrationRecord:
     desk, thread = wizard._bridge._desk, wizard._bridge._thread
 
     async def read() -> CalibrationRecord:
-        await desk._nexus.refresh()
-        return desk._nexus.calibration
+        nexus = desk._connection.nexus
+        await nexus.refresh()
+        return nexus.calibration
 
     return asyncio.run_coroutine_threadsafe(read(), thread.loop).result(10)
 

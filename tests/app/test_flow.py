@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from nexuslink.app.desk import rehearsal
 from nexuslink.app.flow import Flow
 from nexuslink.app.theme import DARK, DONE, STOPPED
-from nexuslink.app.views.connect import ConnectView
+from nexuslink.app.views.connect import ConnectView, Mood
 from nexuslink.app.views.hold import HoldView
 from nexuslink.app.views.prepare import PrepareView
 from nexuslink.app.views.result import ResultView
@@ -78,7 +78,7 @@ def test_from_the_list_of_tools_to_the_result(window, begin, until, settle, tmp_
     assert isinstance(window.view, PrepareView)
     QTest.keyClick(window.view, Qt.Key.Key_Escape)
     assert isinstance(window.view, ConnectView)
-    until(flow.connect_view._again.isEnabled)
+    until(lambda: flow.connect_view.mood is Mood.CHOOSING and flow.connect_view._connect.isEnabled())
 
 
 def test_a_whole_hold_is_done_and_can_be_held_again(window, begin, until, tmp_path):
@@ -129,7 +129,7 @@ def test_a_tool_that_is_not_there(window, begin, until):
     until(lambda: flow.connect_view.note and flow.connect_view.listed)
     assert window.view is flow.connect_view
     assert "/dev/no-such-port" in flow.connect_view.note
-    assert flow.connect_view._cards[-1].simulated
+    assert flow.connect_view._cards[-1].tool.simulated
     assert flow.connect_view._connect.isEnabled()
 
 
@@ -137,7 +137,8 @@ def test_a_tool_that_is_not_there(window, begin, until):
 def test_a_url_with_a_typo(window, begin, until, url):
     flow = begin(url)
     until(lambda: flow.connect_view.note and flow.connect_view.listed)
-    assert flow.connect_view.note.startswith("▲ ")
+    assert flow.connect_view.mood is Mood.FAILED
+    assert url in flow.connect_view.note or url.partition("?")[2].partition("=")[0] in flow.connect_view.note
     assert len(flow.connect_view.note.splitlines()) == 1
 
 

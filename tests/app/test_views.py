@@ -1,6 +1,7 @@
 """Every view at every size: whole, apart, readable, named; and what connect, prepare and result show."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import calibration_samples as samples
@@ -13,35 +14,49 @@ from PySide6.QtTest import QTest
 from nexuslink.app.asked import SIMULATED_CODE
 from nexuslink.app.instruments.base import Pressable
 from nexuslink.app.instruments.text import Text
+from nexuslink.app.near_list import Near, NearTool
 from nexuslink.app.theme import font
 from nexuslink.app.views.calibrate import CalibrateView
 from nexuslink.app.views.choose import ChooseView
-from nexuslink.app.views.connect import ONLY_SIMULATED, ConnectView
+from nexuslink.app.views.connect import ConnectView
 from nexuslink.app.views.hold import HoldView
 from nexuslink.app.views.keys import KEYS
 from nexuslink.app.views.prepare import PrepareView
 from nexuslink.app.views.result import ResultView
 from nexuslink.app.views.verdict import VerdictView
 from nexuslink.app.words import ENDINGS, ending
-from nexuslink.device.discovery import SIMULATED_URL, FoundTool
+from nexuslink.device.finders import SIMULATED_URL
+from nexuslink.device.next_steps import next_step
+from nexuslink.device.verdict import Verdict
 from nexuslink.release.hold import StopReason
 from nexuslink.release.plans import SITES, load_plan
 
-REAL = FoundTool("Core Nexus", "serial:/dev/ttyACM7", False, "/dev/ttyACM7, maker")
-SIMULATED = FoundTool("Simulated tool", SIMULATED_URL, True, "no hardware needed")
+SIMULATED = NearTool("Simulated tool", SIMULATED_URL, SIMULATED_URL, None, True)
+MINE = NearTool(
+    "My Nexus", "tool:NX-000123", "NX-000123", "NX-000123", False, ("Bluetooth",), -58, 4, True, True, "last used today"
+)
+WIRED = NearTool("Core Nexus", "serial:/dev/ttyACM7", "usb:1", None, False, ("USB",))
 SIZES = [(960, 540), (1280, 720), (1920, 1080), (1000, 900), (1900, 600)]
 
 
 def connect(window) -> ConnectView:
     view = ConnectView(window)
-    view.show_tools([REAL, SIMULATED])
+    view.show_near(Near((MINE, WIRED, SIMULATED), settled=True))
+    view._move(2)
+    return view
+
+
+def connect_off(window) -> ConnectView:
+    view = ConnectView(window)
+    view.show_near(Near((replace(MINE, present=False), SIMULATED), next_step(Verdict.RADIO_DENIED, "darwin"), "", True))
+    view._move(1)
     return view
 
 
 def connect_failed(window) -> ConnectView:
-    view = ConnectView(window)
-    view.show_tools([SIMULATED])
-    view.show_failed("serial:/dev/ttyACM7: no answer to HELLO; is it a Nexus, switched on, and free of other programs?")
+    view = connect(window)
+    view.show_connecting(SIMULATED_URL)
+    view.show_failed("sim:: a sentence of the error, which goes on for a while; what to do", next_step(Verdict.BROKEN))
     return view
 
 
@@ -126,7 +141,18 @@ def verdict_refused(window) -> VerdictView:
     return view
 
 
-VIEWS = [connect, connect_failed, prepare, hold, result, choose, choose_poses, calibrate, calibrate_turning]
+VIEWS = [
+    connect,
+    connect_off,
+    connect_failed,
+    prepare,
+    hold,
+    result,
+    choose,
+    choose_poses,
+    calibrate,
+    calibrate_turning,
+]
 VIEWS += [calibrate_lost, verdict, verdict_asking, verdict_failed, verdict_refused]
 
 
@@ -208,67 +234,6 @@ def test_instruments_say_what_they_show(window, settle):
         assert part.accessibleName()
         assert part.accessibleDescription()
     assert "newtons" in view.ring.accessibleDescription()
-
-
-# -- connect -----------------------------------------------------------------------------------------------------------
-
-
-def test_picking_a_tool(window, settle):
-    view = connect(window)
-    window.add(view)
-    window.go(view)
-    picked = []
-    view.picked.connect(picked.append)
-    assert not view.badge.isVisible()  # the real one is chosen
-    QTest.keyClick(view, Qt.Key.Key_Return)
-    QTest.mouseClick(view._cards[1], Qt.MouseButton.LeftButton)
-    assert view.badge.isVisible()
-    QTest.mouseClick(view._connect, Qt.MouseButton.LeftButton)
-    assert picked == [REAL.url, SIMULATED.url]
-
-
-def test_choice_survives_another_search(window):
-    view = connect(window)
-    view._cards[1].setChecked(True)
-    view.show_tools([FoundTool("Another", "serial:/dev/ttyACM1", False, ""), REAL, SIMULATED])
-    assert view._chosen_url() == SIMULATED.url
-    view.show_tools([REAL])
-    assert view._chosen_url() == REAL.url
-
-
-def test_only_the_simulated_tool_is_said_with_a_next_step(window):
-    view = ConnectView(window)
-    view.show_tools([SIMULATED])
-    assert view.note == ONLY_SIMULATED
-    view.show_tools([REAL, SIMULATED])
-    assert view.note == ""
-
-
-def test_many_tools_scroll(window, settle):
-    view = ConnectView(window)
-    window.add(view)
-    window.go(view)
-    view.show_tools([FoundTool(f"Tool {n}", f"serial:/dev/ttyUSB{n}", False, "") for n in range(12)] + [SIMULATED])
-    settle()
-    assert view._scroll.verticalScrollBar().maximum() > 0
-    assert view._scroll.geometry().bottom() < view._connect.y()
-
-
-def test_what_failed_stays_while_searching_goes_on(window):
-    view = connect_failed(window)
-    assert "no answer to HELLO" in view.note
-    view.show_tools([SIMULATED])
-    assert "no answer to HELLO" in view.note
-    view.show_looking()
-    view.show_tools([SIMULATED])
-    assert "no answer" not in view.note
-
-
-def test_nothing_can_be_pressed_while_connecting(window):
-    view = connect(window)
-    view.show_connecting("it")
-    assert not view._connect.isEnabled()
-    assert not view._again.isEnabled()
 
 
 # -- prepare -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nexuslink.cli.checks import QT_LIBRARIES, X11_LIBRARIES
+from nexuslink.cli.checks import QT_LIBRARIES, X11_LIBRARIES, check_bluetooth
 from nexuslink.cli.requirements import Requirement
 from nexuslink.recording.files import lock
 
@@ -142,6 +142,18 @@ def test_a_sessions_folder_that_cannot_be_is_missing(machine: Machine) -> None:
     row = machine.rows(status=1)["sessions folder"]
     assert row["state"] == "missing"
     assert "NEXUSLINK_SESSIONS" in row["mend"]
+
+
+def test_bluetooth_that_does_not_answer_is_no_lack_and_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXUSLINK_BLE_RADIO", "bumble:tcp-client:127.0.0.1:1")
+    (row,) = check_bluetooth()
+    assert row.state == "warn"
+    assert row.mend
+    monkeypatch.setitem(sys.modules, "bleak", None)
+    monkeypatch.delenv("NEXUSLINK_BLE_RADIO")
+    (row,) = check_bluetooth()
+    assert row.state == "warn"
+    assert "bleak" in row.found
 
 
 def test_a_tool_that_is_not_there_is_missing_and_a_mistyped_address_is_misuse(machine: Machine) -> None:

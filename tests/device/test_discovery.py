@@ -14,7 +14,7 @@ from reachable import Bus, Plugged
 
 from nexuslink.device import discovery as module
 from nexuslink.device import errors as device_errors
-from nexuslink.device.discovery import Discovery, find_tools
+from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import BadAnswerError, DeviceError
 from nexuslink.device.finders import CARRIERS, NOBODY, FixedFinder, FoundTool, SerialFinder, SimulatedFinder, heard
 from nexuslink.device.verdict import KINDS, LINE_MAX, Verdict, judge
@@ -57,10 +57,6 @@ def test_ports_without_usb_are_no_tools_and_the_rest_says_what_it_is() -> None:
         assert [tool.rank for tool in found] == [CARRIERS.index(tool.scheme) for tool in found]
 
     run(work())
-
-
-def test_the_simulated_tool_is_always_there_and_says_so() -> None:
-    assert find_tools()[-1].simulated
 
 
 def test_everybody_who_asks_meanwhile_shares_one_look() -> None:

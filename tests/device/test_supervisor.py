@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Set
+import os
+from collections.abc import Coroutine, Sequence, Set
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,9 +21,11 @@ from nexuslink.device.finders import NOBODY, FixedFinder, FoundTool, SerialFinde
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import Progress
 from nexuslink.device.remembered import RememberedTool, RememberedTools
-from nexuslink.device.supervisor import OFF_BOUND_S, Supervisor
+from nexuslink.device.supervisor import OFF_BOUND_S, STEADY_S, Supervisor
 from nexuslink.device.verdict import Verdict, judge
 from nexuslink.protocol.exchange import LinkState
+from nexuslink.protocol.messages import MessageType
+from nexuslink.transport.errors import LinkLostError
 
 
 class Kept:
@@ -205,6 +208,26 @@ def test_a_reset_that_the_link_does_not_show_is_noticed_and_streams_begin_anew()
     kept(work())
 
 
+def test_who_reads_a_stream_that_is_given_up_learns_why() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url)
+            k.supervisor.connect()
+            nexus = await k.data()
+            reading = asyncio.create_task(read_to_the_end(nexus))
+            one.reset()
+            with pytest.raises(LinkLostError, match="the tool no longer streams; it has restarted"):
+                await reading
+            await k.supervisor.disconnect()
+
+    async def read_to_the_end(nexus: Nexus) -> None:
+        async for _ in nexus.stream():
+            pass
+
+    kept(work())
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["usb-tells", "handshake-tells"])
 def test_a_tool_plugged_in_again_under_another_name_is_found(named: bool) -> None:
     async def work() -> None:
@@ -249,6 +272,65 @@ def test_another_tool_at_the_same_address_is_not_taken_for_it() -> None:
     kept(work())
 
 
+def test_another_tools_port_is_asked_once_and_not_again_while_it_is_there() -> None:
+    async def work() -> None:
+        bus = Bus()
+        other = OnWire(tool(8), bus, named=False)
+        async with there(other):
+            k = Kept("SIM-00003", Discovery([SerialFinder(bus)]))
+            k.supervisor.connect()
+            await until(lambda: Verdict.OTHER_TOOL in k.verdicts)
+            await asyncio.sleep(2.0)
+            states = [state for state, _ in itertools.groupby(progress.state for progress in k.told)]
+            assert states.count(State.CONNECTING) == 1
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_a_tool_that_answers_and_sends_nothing_is_reconnected() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url)
+            k.supervisor.connect()
+            first = await k.data()
+            inside = one.tool.link.tool
+            sends = inside.advance
+
+            def answers_only(on_ns: int, room: int | None = None) -> list[Any]:
+                return [one for one in sends(on_ns, room) if one.message[0] == MessageType.RESPONSE]
+
+            inside.advance = answers_only  # type: ignore[method-assign]
+            await until(lambda: k.supervisor.nexus is not first)
+            assert any("answers but sends no data" in progress.sentence for progress in k.told)
+            inside.advance = sends  # type: ignore[method-assign]
+            await until(lambda: k.supervisor.nexus is not None)
+            await k.data()
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_pauses_begin_small_again_after_a_connection_that_lasted() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            k = Kept(one.url)
+            k.supervisor.connect()
+            await k.data()
+            for lasts_s, begins_anew in ((0.3, False), (STEADY_S + 0.3, True)):
+                await one.go()
+                await until(lambda: k.supervisor.progress.attempt >= 2)
+                await one.come()
+                await k.data()
+                await asyncio.sleep(lasts_s)
+                assert (k.supervisor.progress.attempt == 0) == begins_anew
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
 # ---- several ways, several tools ------------------------------------------------------------------------------------
 def test_the_wire_is_changed_to_when_it_is_there_but_not_in_a_hold() -> None:
     async def work() -> None:
@@ -273,6 +355,129 @@ def test_the_wire_is_changed_to_when_it_is_there_but_not_in_a_hold() -> None:
     kept(work())
 
 
+def test_a_way_that_fails_is_followed_by_the_next_one_without_a_pause() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            finders = [FixedFinder([url], "SIM-00003") for url in ("tcp:127.0.0.1:1", one.url)]
+            k = Kept("SIM-00003", Discovery(finders))
+            k.supervisor.connect()
+            nexus = await k.data()
+            assert nexus.url == one.url
+            assert not [progress for progress in k.told if progress.next_try_s]
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_somebody_who_comes_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a minute of it would be left."""
+    monkeypatch.setattr("nexuslink.device.course.FIRST_PAUSE_S", 60.0)
+    monkeypatch.setattr("nexuslink.device.course.LONGEST_PAUSE_S", 60.0)
+
+    async def work() -> None:
+        bus = Bus()
+        one = OnWire(tool(3), bus, named=True)
+        k = Kept("SIM-00003", Discovery([SerialFinder(bus)]))
+        k.supervisor.connect()
+        await until(lambda: k.supervisor.progress.next_try_s > 30.0)
+        await asyncio.sleep(0.1)
+        async with there(one):
+            await k.data()
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_a_better_way_that_has_failed_is_not_changed_to_again_and_again() -> None:
+    async def work() -> None:
+        bus = Bus()
+        far, lies = OnTcp(tool(3)), OnWire(tool(8), bus, named=False)
+        async with there(far, lies):
+            bus.ports[0].serial_number = "SIM-00003"
+            k = Kept("SIM-00003", Discovery([SerialFinder(bus), FixedFinder([far.url], "SIM-00003")]))
+            k.supervisor.connect()
+            nexus = await k.data()
+            assert Verdict.OTHER_TOOL in k.verdicts
+            await asyncio.sleep(2.5)
+            assert k.supervisor.nexus is nexus
+            assert Verdict.NEARER_WAY not in k.verdicts
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_a_port_that_was_another_tools_is_asked_again_once_that_has_gone() -> None:
+    async def work() -> None:
+        bus = Bus()
+        discovery = Discovery([SerialFinder(bus)])
+        other, one = OnWire(tool(8), bus, named=False), OnWire(tool(3), bus, named=False)
+        k = Kept("SIM-00003", discovery)
+        async with there(other):
+            k.supervisor.connect()
+            await until(lambda: Verdict.OTHER_TOOL in k.verdicts)
+            await until(lambda: k.supervisor.state is State.SCANNING)
+        bus.count = 0  # the same name
+        looked = discovery.rounds
+        await until(lambda: discovery.rounds > looked + 12)
+        async with there(one):
+            assert one.url == other.url
+            await k.data()
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_a_port_that_gave_no_answer_is_asked_more_seldom() -> None:
+    async def work() -> None:
+        bus = Bus()
+        master, slave = os.openpty()
+        bus.plug(os.ttyname(slave), None)
+        try:
+            k = Kept("SIM-00003", Discovery([SerialFinder(bus)]))
+            k.supervisor.connect()
+            await until(lambda: Verdict.NO_ANSWER in k.verdicts)
+            await until(lambda: k.supervisor.progress.attempt == 3)
+            states = [state for state, _ in itertools.groupby(progress.state for progress in k.told)]
+            assert states.count(State.CONNECTING) == 1
+            await k.supervisor.disconnect()
+        finally:
+            os.close(master)
+            os.close(slave)
+
+    kept(work())
+
+
+def test_a_hold_that_begins_while_a_better_way_is_looked_for_is_not_disturbed() -> None:
+    class Slow(FixedFinder):
+        """Sees the better way only when it is told to."""
+
+        asked, may_answer = asyncio.Event(), asyncio.Event()
+
+        async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
+            self.asked.set()
+            await self.may_answer.wait()
+            return await super().find(wanted)
+
+    async def work() -> None:
+        bus, link = Bus(), tool(3)
+        far, near = OnTcp(link), OnWire(link, bus, named=True)
+        async with there(far, near):
+            finder = Slow([near.url], "SIM-00003")
+            k = Kept(far.url, Discovery([finder]))
+            k.supervisor.connect()
+            first = await k.data()
+            await finder.asked.wait()
+            with k.supervisor.holding():
+                finder.may_answer.set()
+                await asyncio.sleep(1.5)
+                assert k.supervisor.nexus is first
+            await k.streams_at(near.url)
+            await k.supervisor.disconnect()
+
+    kept(work())
+
+
 def test_several_tools_share_one_look_and_never_one_port() -> None:
     async def work() -> None:
         bus = Bus()
@@ -290,6 +495,26 @@ def test_several_tools_share_one_look_and_never_one_port() -> None:
             assert [nexus.url for nexus in streams] == [one.url for one in tools]
             for k in all_kept:
                 await k.supervisor.disconnect()
+
+    kept(work())
+
+
+def test_an_address_that_is_in_use_here_is_not_opened_a_second_time() -> None:
+    async def work() -> None:
+        one = OnTcp(tool(3))
+        async with there(one):
+            discovery = Discovery([])
+            first, second = Kept(one.url, discovery), Kept(one.url, discovery)
+            first.supervisor.connect()
+            nexus = await first.data()
+            second.supervisor.connect()
+            with pytest.raises(NoToolError, match="this program uses that address for another tool"):
+                await second.supervisor.up(0.5)
+            assert first.supervisor.nexus is nexus
+            await first.supervisor.disconnect()
+            await second.data()
+            await second.supervisor.disconnect()
+            assert not discovery._held
 
     kept(work())
 
@@ -374,17 +599,19 @@ def test_a_finder_that_fails_or_hangs_is_said_and_the_others_go_on() -> None:
 
 def test_an_unbonded_radio_that_claims_a_bonded_tool_is_refused(tmp_path: Path) -> None:
     remembered = RememberedTools(lambda: tmp_path)
-    remembered.keep(RememberedTool("SIM-00003", bonded=True))
+    remembered.keep(RememberedTool("SIM-00003", bonded=True, bonded_at="ble:AA"))
     refused = pytest.raises(ImpostorError, match="it says that it is SIM-00003, but it is not the one")
     with refused as caught:
-        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble", False)
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:AA", False)
     assert judge(caught.value).verdict is Verdict.IMPOSTOR
     assert "\n" not in str(caught.value)
-    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble", True)  # with the bond
-    remembered.refuse_impostor("SIM-00003", "serial:/dev/ttyACM0", "serial", None)  # by cable
-    remembered.refuse_impostor("SIM-00004", "ble://SIM-00004", "ble", False)  # never bonded with
+    with refused:
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:BB", None)  # macOS, Windows: by the address
+    for bonded, address in ((True, "ble:AA"), (True, "ble:BB"), (None, "ble:AA"), (None, ""), (None, "usb:1")):
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", address, bonded)
+    remembered.refuse_impostor("SIM-00004", "ble://SIM-00004", "ble:AA", False)  # never bonded with
     remembered.forget("SIM-00003")
-    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble", False)
+    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:BB", False)
 
 
 def test_what_was_connected_is_remembered_and_found_again_by_serial_number_alone(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""``./run soak``: many seeds, an hour of device time each, on all processors. Exit status 1 where anything is wrong."""
+"""``./run soak``: many seeds, an hour of device time each, then hundreds of moments at which a tool is struck, on all
+processors. Exit status 1 where anything is wrong."""
 
 from __future__ import annotations
 
@@ -12,12 +13,18 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import fields
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
 
 from .host import Outcome, heed_no_interrupt, soak
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from moments.table import all_of, left_over, table, worker
+
 SHOWN = 10
 """Problems of one seed that are printed."""
+INTERRUPTED = 130
 
 
 def seeds_of(text: str) -> list[int]:
@@ -46,6 +53,13 @@ def workers_of(text: str) -> int:
     """Processes at once."""
     if not text.isdecimal() or not 1 <= int(text) <= 256:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes: 1 to 256")
+    return int(text)
+
+
+def moments_of(text: str) -> int:
+    """Moments of each level."""
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of moments: 1 to 100000")
     return int(text)
 
 
@@ -79,13 +93,28 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=seeds_of, default=seeds_of("1-20"), help="default 1-20")
     parser.add_argument("--workers", type=workers_of, default=os.cpu_count() or 1, help="default: one a processor")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.add_argument("--moments", type=moments_of, default=200, help="of each level (default 200)")
+    parser.add_argument("--only", choices=("hours", "moments"), help="one of the two")
     args = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    document: dict[str, Any] = {}
+    status = 0
+    for name, part in (("hours", hours), ("moments", moments)):
+        if args.only in (None, name):
+            status = max(status, part(args, document))
+        if status == INTERRUPTED:
+            return status
+    if args.json:
+        sys.stdout.write(json.dumps({"ok": status == 0, **document}, indent=1) + "\n")
+    return status
 
+
+def hours(args: argparse.Namespace, document: dict[str, Any]) -> int:
+    """Every fault at once, for hours of device time."""
     began = time.monotonic()
     outcomes: list[Outcome] = []
     # A process to a seed, and never a second one in it: memory is judged.
     context = multiprocessing.get_context("spawn")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ProcessPoolExecutor(args.workers, context, heed_no_interrupt, max_tasks_per_child=1) as pool:
         try:
             for done in as_completed([pool.submit(soak, seed, args.minutes) for seed in args.seeds]):
@@ -99,11 +128,7 @@ def main(argv: list[str] | None = None) -> int:
             _say(f"a process was killed from outside (memory?); not done: {','.join(left)}")
             return 1
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            _say(f"interrupted; {len(outcomes)} seeds were done")
-            return 130
+            return _interrupted(pool, f"{len(outcomes)} seeds were done")
     outcomes.sort(key=lambda outcome: outcome.seed)
     bad = [outcome.seed for outcome in outcomes if outcome.problems]
     struck: Counter[str] = Counter()
@@ -112,10 +137,34 @@ def main(argv: list[str] | None = None) -> int:
     _say("faults struck: " + ", ".join(f"{name} {n}" for name, n in struck.items()))
     verdict = f"problems with seeds {', '.join(map(str, bad))}" if bad else f"all {len(outcomes)} seeds exact"
     _say(f"{verdict}; {time.monotonic() - began:.0f} s")
-    if args.json:
-        document = {"minutes": args.minutes, "ok": not bad, "faults": struck, "seeds": [plain(o) for o in outcomes]}
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    document |= {"minutes": args.minutes, "faults": struck, "seeds": [plain(o) for o in outcomes]}
     return 1 if bad else 0
+
+
+def moments(args: argparse.Namespace, document: dict[str, Any]) -> int:
+    """A tool or its host struck in every phase by every cause."""
+    began = time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.workers, context, worker) as pool:
+        try:
+            told = all_of(list(range(args.moments)), pool, _say)
+        except KeyboardInterrupt:
+            return _interrupted(pool, "no table")
+    for line in table(told):
+        _say(line)
+    bad = [one for one in told if one.problems]
+    verdict = f"{len(bad)} went wrong" if bad else "always streaming again in time"
+    _say(f"{len(told)} moments: {verdict}, {left_over(told)} leftovers; {time.monotonic() - began:.0f} s")
+    document |= {"moments": [asdict(one) for one in told]}
+    return 1 if bad else 0
+
+
+def _interrupted(pool: ProcessPoolExecutor, words: str) -> int:
+    pool.shutdown(wait=False, cancel_futures=True)
+    for child in multiprocessing.active_children():
+        child.terminate()
+    _say(f"interrupted; {words}")
+    return INTERRUPTED
 
 
 def _say(line: str) -> None:

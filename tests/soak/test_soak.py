@@ -137,15 +137,17 @@ def command(*args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.thorough
 def test_the_command() -> None:
-    done = command("--minutes", "0.05", "--seeds", "4", "--workers", "1", "--json")
+    done = command("--minutes", "0.05", "--seeds", "4", "--workers", "1", "--json", "--moments", "1")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["ok"] and [s["seed"] for s in document["seeds"]] == [4] and document["seeds"][0]["problems"] == []
     assert "seed 4: " in done.stderr and "all 1 seeds exact" in done.stderr
+    assert {one["level"] for one in document["moments"]} == {"air, kept", "air, link", "cable", "process"}
+    assert "4 moments: always streaming again in time, 0 leftovers" in done.stderr
 
 
 @pytest.mark.parametrize(
-    "args", [["--seeds", "5-1"], ["--seeds", "x"], ["--minutes", "nan"], ["--workers", "0"], ["x"]]
+    "args", [["--seeds", "5-1"], ["--seeds", "x"], ["--minutes", "nan"], ["--workers", "0"], ["--moments", "0"], ["x"]]
 )
 def test_misuse_is_one_line(args: list[str]) -> None:
     done = command(*args)

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from nexus_simulator.transport import open_sim
-
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.transport.base import TICK_S, Transport
 from nexuslink.transport.errors import TransportError
@@ -25,7 +23,9 @@ from nexuslink.transport.loopback import LoopbackTransport
 from nexuslink.transport.url import make_transport
 
 T = TypeVar("T")
-HANG_S = 20.0
+BLUEZ = bool(os.environ.get("NEXUS_BLUEZ"))
+"""In the guest of ``./run bluez``: the radio is BlueZ's, and the tools are outside."""
+HANG_S = 60.0 if BLUEZ else 20.0
 """Guard against hanging; nothing here takes a fraction of it."""
 STEP_S = 0.002
 AT_END: list[Callable[[], Awaitable[None]]] = []
@@ -79,6 +79,10 @@ def run(scenario: Coroutine[Any, Any, T], hang_s: float = HANG_S) -> T:
         finally:
             while AT_END:
                 await AT_END.pop()()
+            if BLUEZ:
+                from remote import let_go_of_the_bus
+
+                await let_go_of_the_bus()
         await asyncio.sleep(0)
         loop = asyncio.get_running_loop()
         assert asyncio.all_tasks() == {asyncio.current_task()}, "a task is left over"
@@ -231,6 +235,8 @@ class SimPeer(Peer):
     """The simulated tool: it speaks for itself, so nothing raw can be sent through it."""
 
     def __init__(self, **params: str) -> None:
+        from nexus_simulator.transport import open_sim  # with numpy, for which the guest of ./run bluez takes seconds
+
         self.transport = open_sim("", params)
 
     async def send(self, data: bytes) -> None:
@@ -250,14 +256,14 @@ class BlePeer(Peer):
     """A tool on the virtual air: real GATT on both sides."""
 
     def __init__(self) -> None:
-        from ble_peer import new_air
+        from ble_side import new_air, url_of  # only where it is wanted: bumble may not be there
 
         self._air = new_air()
         self._tool: Any = None
-        self.transport = make_transport(f"ble://SIM-00000?radio=bumble:air:{self._air.name}")
+        self.transport = make_transport(url_of(self._air, "//SIM-00000"))
 
     async def ready(self) -> None:
-        from ble_peer import RawTool
+        from ble_side import RawTool
 
         if self._tool is None:
             self._tool = RawTool(self._air)
@@ -314,10 +320,14 @@ KINDS = (
     Kind("serial-loop", lambda: PtyPeer("loop"), revives=False),
     Kind("serial-thread", lambda: PtyPeer("thread"), revives=False),
     Kind("tcp", TcpPeer),
-    Kind("ble", BlePeer, framed=False, longest=244, needs="bumble"),
+    Kind("ble", BlePeer, framed=False, longest=244, needs=None if BLUEZ else "bumble"),
     Kind("sim", SimPeer, raw=False),
     Kind("sim-max", lambda: SimPeer(speed="max"), raw=False, real_time=False),
 )
+if BLUEZ:
+    import remote  # noqa: F401  (opens the line to the tools, once)
+
+    KINDS = tuple(kind for kind in KINDS if kind.name == "ble")
 
 
 async def opened(peer: Peer, log: Log) -> None:

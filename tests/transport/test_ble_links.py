@@ -13,6 +13,7 @@ from links import AT_END, Log, run, until
 pytest.importorskip("bumble", reason="BLE links: needs the package bumble, of the extra virtual-ble")
 
 from ble_peer import OPEN, RawTool, new_air
+from bleak import BleakClient
 from bumble import att
 from nexus_simulator.ble.pairing import Method, Security
 from nexus_simulator.ble.radio import Air
@@ -22,8 +23,10 @@ from nexuslink.protocol import messages as wire
 from nexuslink.transport import ble as product
 from nexuslink.transport.base import TICK_S
 from nexuslink.transport.ble import BleTransport
+from nexuslink.transport.ble_backends import Backends
 from nexuslink.transport.ble_lifeline import Lifeline
 from nexuslink.transport.errors import (
+    KeyLostError,
     LinkLostError,
     NotANexusError,
     OutOfReachError,
@@ -167,6 +170,7 @@ def test_bluetooth_is_off() -> None:
         ("ble:?timeout=soon", "timeout='soon' is not a number of seconds from 0.1 to 600"),
         ("ble:?timeout=nan", "timeout='nan' is not a number of seconds from 0.1 to 600"),
         ("ble:?pairing=0", "pairing='0' is not a number of seconds from 0.1 to 600"),
+        ("ble:?bond=maybe", "bond='maybe' is neither yes nor no, nor an address"),
         ("ble:?tmeout=3", "unknown parameter 'tmeout'; did you mean 'timeout'?"),
         ("ble:?radio=bumbel:air:x", "radio='bumbel:air:x': no radio is called 'bumbel'; did you mean bumble:?"),
     ],
@@ -276,7 +280,7 @@ def test_a_tool_that_has_forgotten_the_bond() -> None:
         tool.press_button()
         await works(link_to(where), tool)
         await tool.guard.forget()
-        said = await refused(link_to(where), PairingError)
+        said = await refused(link_to(where), KeyLostError)
         assert "the tool has forgotten this computer; remove it in" in said
 
     run(scenario())
@@ -460,6 +464,58 @@ def test_close_ends_an_open_that_is_under_way() -> None:
             await transport.close()
             assert log.reasons == []
         await works(link_to(where), tool)
+
+    run(scenario())
+
+
+def test_the_radio_is_let_go_of_only_when_nothing_uses_it_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    async def scenario() -> None:
+        where = new_air()
+        await tool_on(where)
+        transport = link_to(where)
+        let_go = Backends.close
+
+        async def connect(*_: Any) -> None:
+            order.append("connects")
+            try:
+                await asyncio.sleep(9.0)
+            finally:
+                await asyncio.sleep(0.1)
+                order.append("has ended")
+
+        async def close(backends: Backends) -> None:
+            order.append("let go")
+            await let_go(backends)
+
+        monkeypatch.setattr(BleakClient, "connect", connect)
+        monkeypatch.setattr(Backends, "close", close)
+        opening = asyncio.create_task(transport.open(Log()))
+        await until(lambda: order == ["connects"])
+        await transport.close()
+        with pytest.raises(LinkLostError):
+            await opening
+
+    run(scenario())
+    assert order == ["connects", "has ended", "let go"]
+
+
+def test_an_end_in_the_very_moment_of_opening_is_not_missed() -> None:
+    async def scenario() -> None:
+        where, log = new_air(), Log()
+        await tool_on(where)
+        transport = link_to(where)
+        subscribe = transport._subscribe
+
+        async def and_gone(connection: Any) -> None:
+            await subscribe(connection)
+            transport._gone(connection)
+
+        transport._subscribe = and_gone  # type: ignore[method-assign]
+        with pytest.raises(LinkLostError, match="the Bluetooth connection has ended"):
+            await transport.open(log)
+        assert log.reasons == [] and transport._connection is None
 
     run(scenario())
 

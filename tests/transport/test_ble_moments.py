@@ -1,16 +1,11 @@
 """Whatever happens at whatever moment: one line, in bounded time, nothing left over, and the next attempt succeeds.
 
-The real simulated tool with its protocol, on the virtual air; the moment and what happens are drawn from the seed, over
-everything from the scan to a running stream and its end.
+The real simulated tool with its protocol, on the virtual air; here for a program that has a link and no supervisor.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 from links import AT_END, run, until
@@ -18,123 +13,51 @@ from links import AT_END, run, until
 pytest.importorskip("bumble", reason="BLE moments: needs the package bumble, of the extra virtual-ble")
 
 from ble_peer import OPEN, new_air
+from moments import air
+from moments.plan import Phase, drawn, wrong
 from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.options import Options
 
-from nexuslink.device.errors import DeviceError
 from nexuslink.device.nexus import Nexus
-from nexuslink.transport.errors import TransportError
 from nexuslink.transport.url import make_transport
 
-pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.timeout(180)]
-
-SEEDS = range(20)
-SIDE_BY_SIDE = 10
-"""Connections at once, each on an air of its own."""
-UNTIL_S = 1.2
-"""Moments are drawn up to here: an undisturbed connection streams for most of it."""
-CALL_S = 30.0
-"""Guard: more than the sum of the bounds that `open` keeps to with ``timeout=5&pairing=5``."""
-BATCHES = 150
-"""So long an undisturbed connection streams: longer than `UNTIL_S`."""
-
-Tool = NexusPeripheral
-HAPPENS: dict[str, tuple[Callable[[Tool], object], Callable[[Tool], object]]] = {
-    "the tool crashes": (Tool.crash, Tool.restart),
-    "the tool restarts": (Tool.restart, lambda _: None),
-    "out of range": (Tool.leave, Tool.return_),
-    "adapter off": (lambda tool: tool.air.adapter_off(), lambda tool: tool.air.adapter_on()),
-    "everything is lost": (lambda tool: setattr(tool.air, "loss", 1.0), lambda tool: setattr(tool.air, "loss", 0.0)),
-    "the tool hangs up": (
-        lambda tool: tool.connection is not None and tool._spawn(tool._hang_up(tool.connection)),
-        lambda _: None,
-    ),
-    "the program closes": (lambda _: None, lambda _: None),
-    "the program gives up": (lambda _: None, lambda _: None),
-}
+pytestmark = pytest.mark.filterwarnings("error")
 
 
-@dataclass
-class Outcome:
-    """One connection's story."""
-
-    seed: int
-    happened: str
-    stage: str = "scan"
-    said: list[str] = field(default_factory=list)
-    batches: int = 0
+def test_whatever_happens_ends_in_one_line_and_begins_anew() -> None:
+    """Ten of the moments that `./run soak` tries by the hundred."""
+    assert not wrong(air.linked(seed) for seed in range(20, 30))
 
 
-async def story(seed: int) -> Outcome:
-    rng = random.Random(seed)
-    happened = list(HAPPENS)[seed % len(HAPPENS)]
-    moment_s = rng.uniform(0.0, UNTIL_S)
-    outcome = Outcome(seed, happened)
-    tool = NexusPeripheral(Options(seed=seed), new_air(), OPEN)
-    AT_END.append(tool.close)
-    await tool.start()
-    url = f"ble://{tool.serial_number}?timeout=5&pairing=5&radio=bumble:air:{tool.air.name}"
-    await stream(Nexus(make_transport(url)), Outcome(seed, "nothing"), 3)  # bonded, and everything loaded
-    nexus = Nexus(make_transport(url))
-    session = asyncio.create_task(stream(nexus, outcome, BATCHES))
-    await asyncio.sleep(moment_s)
-    begins, ends = HAPPENS[happened]
-    begins(tool)
-    if happened == "the program closes":
-        await asyncio.wait_for(nexus.close(), CALL_S)
-    elif happened == "the program gives up":
-        session.cancel()
-    done, _ = await asyncio.wait({session}, timeout=CALL_S)
-    assert done, f"{outcome} hangs"
-    if not session.cancelled():
-        await session
-    ends(tool)
-    again = Outcome(seed, "nothing")
-    for _ in range(4):  # a tool that starts anew needs its moment
-        await stream(Nexus(make_transport(url)), again, 20)
-        if again.batches >= 20:
-            break
-    assert again.batches >= 20, f"{outcome} is not followed by a stream: {again.said}"
-    return outcome
+def test_the_moments_reach_every_phase_by_every_cause() -> None:
+    pairs = [drawn(seed, "", air.CAUSES)[:2] for seed in range(200)]
+    assert len(set(pairs)) == len(air.CAUSES) * len(Phase)
+    assert {drawn(seed, "", air.CAUSES)[0] for seed in range(20)} == set(air.CAUSES)
 
 
-async def stream(nexus: Nexus, outcome: Outcome, until_batches: int) -> None:
-    try:
-        async with asyncio.timeout(CALL_S):
-            await nexus.open()
-            outcome.stage = "stream"
-            async for _ in nexus.stream():
-                outcome.batches += 1
-                if outcome.batches >= until_batches:
-                    break
-            await nexus.stop()
-    except (TransportError, DeviceError) as error:
-        outcome.said.append(str(error))
-    finally:
-        async with asyncio.timeout(CALL_S):
-            await nexus.close()
+def test_what_comes_back_late_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: a program that sleeps too long."""
+    monkeypatch.setattr(air, "AGAIN_S", 30.0)
+    assert "back only after" in str(air.linked(22))
 
 
-@pytest.mark.parametrize("first", SEEDS[::SIDE_BY_SIDE])
-def test_whatever_happens_ends_in_one_line_and_begins_anew(first: int) -> None:
-    threads = set(threading.enumerate())
-
-    async def scenario() -> list[Outcome]:
-        return list(await asyncio.gather(*(story(seed) for seed in range(first, first + SIDE_BY_SIDE))))
-
-    for outcome in run(scenario(), 150.0):
-        assert len(outcome.said) <= 1, outcome
-        for line in outcome.said:
-            assert len(line.splitlines()) == 1 and line.startswith("ble://SIM-"), outcome
-        assert outcome.said or outcome.batches == BATCHES or outcome.happened == "the program gives up", outcome
-    assert set(threading.enumerate()) == threads
+def test_what_never_comes_back_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: a tool that stays dead."""
+    monkeypatch.setattr(NexusPeripheral, "restart", NexusPeripheral.crash)
+    with pytest.raises(TimeoutError):
+        air.linked(24)
 
 
-def test_the_moments_reach_every_stage() -> None:
-    """Control: among the drawn moments are some in the scan and some in the stream, for most of what happens."""
-    moments = [random.Random(seed).uniform(0.0, UNTIL_S) for seed in SEEDS]
-    assert min(moments) < 0.2 and max(moments) > 1.0
-    assert len({seed % len(HAPPENS) for seed in SEEDS}) == len(HAPPENS)
+def test_what_is_left_over_is_seen() -> None:
+    """Control."""
+    kept: list[asyncio.Task[None]] = []
+
+    async def story() -> None:
+        kept.append(asyncio.create_task(asyncio.sleep(5.0)))
+        await asyncio.sleep(0.0)
+
+    _, problems = air.alone(story())
+    assert len(problems) == 2 and "a task is left over" in problems[0] and "a timer is left over" in problems[1]
 
 
 def test_a_tool_that_stays_silent_is_noticed() -> None:
@@ -154,9 +77,4 @@ def test_a_tool_that_stays_silent_is_noticed() -> None:
         await nexus.close()
         return reasons[0]
 
-    assert run(scenario()).endswith(
-        (
-            "the Bluetooth connection has ended; is the tool on, and within reach?",
-            "the tool took nothing for 1 s; is it within reach?",
-        )
-    )  # whichever bound is reached first
+    assert run(scenario()).endswith("the Bluetooth connection has ended; is the tool on, and within reach?")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 from links import AT_END, run, until
@@ -13,11 +15,12 @@ pytest.importorskip("bumble", reason="BLE scans: needs the package bumble, of th
 
 from ble_peer import OPEN, RawTool, new_air
 from ble_shouter import CLAIM, SERVICE, Shouter, part
+from moments.air import alone
 from nexus_simulator.ble.radio import Air
 from nexus_simulator.options import Options
 
 from nexuslink.transport.ble_nearby import BAD_SERIAL, NO_SERIAL, TWICE, Found
-from nexuslink.transport.ble_scan import BleScan, ble_tools
+from nexuslink.transport.ble_scan import DEAF_S, RETRY_S, BleScan, ble_tools
 from nexuslink.transport.errors import LinkLostError, RadioOffError, TransportError
 from nexuslink.transport.url import make_transport
 
@@ -142,6 +145,79 @@ def test_a_radio_that_is_off_says_so() -> None:
             await ble_tools(0.1, radio(where))
 
     run(scenario())
+
+
+def test_a_running_scan_hears_again_after_bluetooth_was_off_and_on() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        await tool_on(where, 1)
+        async with BleScan(radio(where), forget_s=1.0) as scan:
+            await until(lambda: bool(scan.tools()))
+            assert scan.trouble is None and scan.restarts == 0
+            where.adapter_off()
+            await until(lambda: scan.trouble is not None)
+            assert isinstance(scan.trouble, RadioOffError) and scan.tools() == []
+            await asyncio.sleep(20.0)
+            assert isinstance(scan.trouble, RadioOffError)
+            where.adapter_on()
+            await asyncio.sleep(RETRY_S + 0.5)
+            assert scan.tools() and scan.trouble is None
+
+    in_virtual_time(scenario())
+
+
+def test_bluetooth_off_and_on_within_a_moment_is_noticed_by_the_silence() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        await tool_on(where, 1)
+        async with BleScan(radio(where), forget_s=1.0) as scan:
+            await until(lambda: bool(scan.tools()))
+            where.adapter_off()
+            where.adapter_on()
+            await asyncio.sleep(DEAF_S - 0.5)
+            assert scan.tools() == []  # control: it is deaf until then
+            await asyncio.sleep(1.0)
+            assert scan.tools() and scan.restarts == 1
+
+    in_virtual_time(scenario())
+
+
+def test_a_search_that_ends_with_bluetooth_off_says_so() -> None:
+    async def scenario() -> None:
+        where = new_air()
+        transport = make_transport(f"ble://SIM-00001?radio={radio(where)}")
+        opening = asyncio.create_task(transport.open(Silent()))
+        await asyncio.sleep(1.0)
+        where.adapter_off()
+        with pytest.raises(RadioOffError, match="Bluetooth is off"):
+            await opening
+
+    class Silent:
+        def chunk(self, _: object) -> None: ...
+        def closed(self, _: str) -> None: ...
+
+    in_virtual_time(scenario())
+
+
+def test_where_no_tool_is_near_the_radio_is_asked_anew_now_and_then_only() -> None:
+    async def scenario() -> None:
+        async with BleScan(radio(new_air())) as scan:
+            await asyncio.sleep(60.0)
+            assert 15 <= scan.restarts <= 60.0 / DEAF_S and scan.trouble is None
+
+    in_virtual_time(scenario())
+
+
+def in_virtual_time(scenario: Coroutine[Any, Any, None]) -> None:
+    async def and_end() -> None:
+        try:
+            await scenario
+        finally:
+            while AT_END:
+                await AT_END.pop()()
+
+    _, left = alone(and_end())
+    assert not left
 
 
 def test_giving_up_leaves_nothing() -> None:

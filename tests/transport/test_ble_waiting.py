@@ -187,6 +187,22 @@ def test_from_another_thread_everything_comes_on_the_loop_and_in_order() -> None
     assert threads == {threading.get_ident()}
 
 
+def test_what_comes_on_the_loop_does_not_overtake_what_came_before_on_another_thread() -> None:
+    got: list[bytes] = []
+
+    async def scenario() -> None:
+        intake = Intake(got.append)
+        intake.open()
+        thread = threading.Thread(target=intake.put, args=(b"first",))
+        thread.start()
+        thread.join()
+        intake.put(b"second")
+        await until(lambda: len(got) == 2)
+        assert got == [b"first", b"second"]
+
+    run(scenario())
+
+
 def test_a_loop_that_does_not_keep_up_drops_and_counts_each() -> None:
     got: list[bytes] = []
 

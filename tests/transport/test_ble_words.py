@@ -18,6 +18,7 @@ from bleak.exc import (
 
 from nexuslink.transport.ble_words import PERMISSION, ROWS, SETTINGS, Step, ble_error, signature, too_late
 from nexuslink.transport.errors import (
+    KeyLostError,
     LinkLostError,
     NoRadioError,
     NotANexusError,
@@ -50,6 +51,11 @@ RAISED: list[tuple[BaseException, type[TransportError], str]] = [
     (dbus("org.bluez.Error.NotReady", "Resource Not Ready"), RadioOffError, "switch it on"),
     (OSError("[WinError -2147020577] The device is not ready for use"), RadioOffError, "switch it on"),
     (unavailable(REASONS.NO_BLUETOOTH), NoRadioError, "plug one in"),
+    (
+        BleakBluetoothNotAvailableError("no virtual radio at tcp-client:127.0.0.1:9: refused", REASONS.NO_BLUETOOTH),
+        NoRadioError,
+        "is `nexuslink sim serve --ble` running there?",
+    ),
     (BleakError("adapter 'hci0' not found"), NoRadioError, "plug one in"),
     (unavailable(REASONS.NO_BLE_CENTRAL_ROLE), NoRadioError, "plug in another"),
     (unavailable(REASONS.DENIED_BY_USER), RadioDeniedError, PERMISSION),
@@ -69,8 +75,8 @@ RAISED: list[tuple[BaseException, type[TransportError], str]] = [
     (BleakError("Bleak requires BlueZ >= 5.55."), RadioServiceError, "update it"),
     (dbus("org.bluez.Error.NotPermitted", "Notify acquired"), ToolTakenError, "another program"),
     (dbus("org.bluez.Error.AlreadyConnected", "Already Connected"), ToolTakenError, "another program"),
-    (BleakError("Peer removed pairing information"), PairingError, f"remove it in {SETTINGS}"),
-    (BleakError("HCI_Error(PIN_OR_KEY_MISSING_ERROR)"), PairingError, f"remove it in {SETTINGS}"),
+    (BleakError("Peer removed pairing information"), KeyLostError, f"remove it in {SETTINGS}"),
+    (BleakError("HCI_Error(PIN_OR_KEY_MISSING_ERROR)"), KeyLostError, f"remove it in {SETTINGS}"),
     (BleakGATTProtocolError(0x05), PairingError, "press the tool's button"),
     (BleakGATTProtocolError(0x08), PairingError, "press the tool's button"),
     (BleakGATTProtocolError(0x0C), PairingError, "press the tool's button"),

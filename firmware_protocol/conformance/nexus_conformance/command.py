@@ -15,7 +15,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add ``conformance``."""
     doc = "Check what a tool must do, requirement by requirement. Exit status 1 if one of them fails."
     command = subparsers.add_parser("conformance", help=doc, description=doc)
-    command.add_argument("url", nargs="?", help="address of a tool: serial:PORT, tcp:HOST:PORT, sim:")
+    command.add_argument("url", nargs="?", help="a tool: serial:PORT, ble:, tcp:HOST:PORT, sim:, or its serial number")
     command.add_argument("--list", action="store_true", help="say all requirements and run nothing")
     command.add_argument(
         "--only", nargs="+", default=[], metavar="ID", help="these only; NX-STR means all that begin so"

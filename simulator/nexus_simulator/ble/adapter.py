@@ -169,15 +169,16 @@ class Adapter:
     async def close(self) -> None:
         """Leave nothing behind."""
         device = self._device
-        if device is not None and not self._lost():
-            for connection in list(device.connections.values()):
+        try:
+            for connection in list(device.connections.values()) if device is not None and not self._lost() else ():
                 with contextlib.suppress(Exception):
                     async with asyncio.timeout(END_S):
                         await connection.disconnect()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._drop()
+        finally:  # whoever closes it may have given up
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._drop()
 
     async def scan(self, wanted: bool, active: bool = True) -> None:
         """Start or stop the radio's scan; raises AdapterError."""
@@ -237,6 +238,7 @@ class Adapter:
             controller = self._controller = AirController("host", air(self.address.rest), adapter=True)
             self._generation = controller.generation
             host = QuietHost(controller, controller)
+            controller.on_off = lambda: host.emit("flush")  # bumble itself waits on, for the peer or for an answer
         else:
             self._transport = await open_transport(f"{self.address.scheme}:{self.address.rest}")
             host = QuietHost(self._transport.source, self._transport.sink)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
@@ -35,6 +36,7 @@ except ImportError:
 
 from nexus_simulator.ble.adapter import Adapter, AdapterError, Address, Agent, acquire, release
 
+logging.getLogger("bumble").addHandler(logging.NullHandler())  # what it warns of comes as an error as well
 MTU = 517
 """What the host offers, as BlueZ does; the tool says how much less."""
 OPERATION_S = 10.0
@@ -96,7 +98,9 @@ def open_radio(address: str) -> Radio:
 
 def _unavailable(error: AdapterError) -> BleakError:
     reasons = BleakBluetoothNotAvailableReason
-    return BleakBluetoothNotAvailableError(str(error), reasons.POWERED_OFF if error.off else reasons.NO_BLUETOOTH)
+    if error.off:
+        return BleakBluetoothNotAvailableError(str(error), reasons.POWERED_OFF)
+    return BleakBluetoothNotAvailableError(f"no virtual radio at {error}", reasons.NO_BLUETOOTH)
 
 
 # ---- scanning -------------------------------------------------------------------------------------------------------

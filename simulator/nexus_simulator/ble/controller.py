@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,8 @@ class AirController(bumble_controller.Controller):
         self.powered = air.adapters_on or not adapter
         self.generation = 0
         """How often it was switched on: what a host knows of it is from one generation."""
+        self.on_off: Callable[[], object] = lambda: None
+        """Called after it was switched off, when its last events have been delivered."""
         self.rssi_dbm = float(RSSI_DBM)
         self.bad_packets = 0
         """Packets from the host that could not be carried out at all."""
@@ -142,6 +145,7 @@ class AirController(bumble_controller.Controller):
         self._cancel_connecting()
         self._forget()
         self.powered = False
+        self.loop.call_soon(self.on_off)
 
     def vanish(self) -> None:
         """Gone without a word: power cut, crash, pulled out."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -232,6 +233,12 @@ async def _serve_other(where: str, tool: NexusPeripheral, waiting: list[asyncio.
 def run_ble(where: str, options: Options, settings: AirOptions) -> None:
     """A process's work: make the tool, serve it. Raises ValueError and OSError as `serve_ble` does."""
 
+    def told(line: str) -> None:
+        say(line)
+        if not settings.always_pair and hasattr(signal, "SIGUSR1"):
+            press = f"kill -USR1 {os.getpid()}"
+            sys.stderr.write(f"a host that is not paired needs the tool's button: `{press}` presses it\n")
+
     async def run() -> None:
         air = Air("served", options.seed)
         air.loss, air.interval_ms, air.mtu_max = settings.loss, settings.interval_ms, settings.mtu
@@ -241,7 +248,7 @@ def run_ble(where: str, options: Options, settings: AirOptions) -> None:
             always_open=settings.always_pair,
             keys=settings.bonds,
         )
-        await serve_ble(where, NexusPeripheral(options, air, security))
+        await serve_ble(where, NexusPeripheral(options, air, security), say=told)
 
     asyncio.run(run())
 

@@ -121,14 +121,19 @@ class Bench:
         """End now."""
         self._run.give_up()
 
-    async def write(self, code: int) -> None:
-        """What came out into the tool, read back and compared. Raises `WriteError`, `ArchiveError` or `DeviceError`."""
+    async def write(self, code: int, nexus: Nexus | None = None) -> None:
+        """What came out into the tool, read back and compared. Raises `WriteError`, `ArchiveError` or `DeviceError`.
+
+        ``nexus``: the same tool on another link, where there is one.
+        """
         from nexuslink.calibration.writing import write_to_tool
         from nexuslink.protocol.exchange import LinkState
 
         outcome = self._outcome
         if outcome is None or outcome.record is None:
             raise BenchError("There is nothing to write. Calibrate first.")
+        if nexus is not None and nexus.info.serial_number == self._nexus.info.serial_number:
+            self._nexus = nexus
         if self._nexus.state is LinkState.STREAMING:  # its STOP was lost at the end of the calibration
             await self._nexus.stop()
         await write_to_tool(

@@ -25,15 +25,22 @@ from nexuslink.app.ring import Ring
 
 if TYPE_CHECKING:
     from nexuslink.app.asked import Asked
+    from nexuslink.app.nearby import Near, NearTool
     from nexuslink.calibration.picture import Picture
+    from nexuslink.device.discovery import Discovery
+    from nexuslink.device.progress import Progress
+    from nexuslink.device.remembered import RememberedTools
+    from nexuslink.device.verdict import Verdict
     from nexuslink.live.pipeline import LiveUpdate, Snapshot
     from nexuslink.release.plans import Plan
 
 MIN_INTERVAL_MS = 6  # between two refreshes: this and one paint are the longest way from chunk to screen, 8 ms
 RING_ROWS = 1 << 17  # half of it is readable: 65 s at 1 kHz, and the sweep shows 30
 PICTURE_MS = 33  # between two pictures of a calibration: nothing in it is faster than a hand
-FIND_S, OPEN_S, START_S, STOP_S, CLOSE_S = 10.0, 20.0, 15.0, 5.0, 6.0  # bounds of the waits
-WRITE_S = 30.0
+PROGRESS_MS = 50  # between two words about the connection
+START_S, STOP_S, CLOSE_S, WRITE_S = 15.0, 5.0, 8.0, 30.0  # bounds of the waits
+OPEN_S = 90.0  # behind the connection's own bounds: a person may be comparing digits
+LEAVE_S = 15.0
 
 Result = TypeVar("Result")
 
@@ -137,14 +144,19 @@ class Throttle(QObject):
 class Bridge(QObject):
     """The app's side of one loop. All signals are emitted in Qt's thread.
 
-    ``tools_found`` (list of FoundTool), ``opened`` (simulated), ``started`` (), ``ended`` (SessionResult),
-    ``described`` (one line about the tool), ``calibrating`` (), ``calibrated`` (Concluded), ``written`` ().
-    ``failed`` (what was tried: "find" | "open" | "start" | "session" | "stop" | "about" | "calibrate" | "calibration" |
-    "undo" | "give up" | "write", one plain line).
+    ``tools_near`` (Near, again and again), ``alone`` (the NearTool to connect to unasked), ``opened``
+    (simulated), ``unreached`` (Verdict or None, one plain line), ``progressed`` (Progress of the connection),
+    ``started`` (), ``ended`` (SessionResult), ``described`` (one line about the tool), ``calibrating`` (),
+    ``calibrated`` (Concluded), ``written`` ().
+    ``failed`` (what was tried: "look" | "remember" | "leave" | "start" | "session" | "stop" | "about" | "calibrate" |
+    "calibration" | "undo" | "give up" | "write", one plain line).
     """
 
-    tools_found = Signal(list)
+    tools_near = Signal(object)
+    alone = Signal(object)
     opened = Signal(bool)
+    unreached = Signal(object, str)
+    progressed = Signal(object)
     started = Signal()
     ended = Signal(object)
     described = Signal(str)
@@ -152,9 +164,15 @@ class Bridge(QObject):
     calibrated = Signal(object)
     written = Signal()
     failed = Signal(str, str)
-    _settled = Signal(str, object, object)
+    _settled = Signal(str, object, object, object)
 
-    def __init__(self, recording_dir: Path | None = None, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        recording_dir: Path | None = None,
+        parent: QObject | None = None,
+        discovery: Discovery | None = None,
+        remembered: RememberedTools | None = None,
+    ) -> None:
         super().__init__(parent)
         self.throttle = Throttle(parent=self)
         self.pictures = Throttle(PICTURE_MS, self)
@@ -163,11 +181,18 @@ class Bridge(QObject):
         self.ring = Ring(RING_ROWS, 3)
         self._tip = 0
         self._thread = LoopThread()
-        self._desk = Desk(recording_dir)
+        self._desk = Desk(recording_dir, self._progressed, discovery, remembered)
         self._waiting: set[Future[Any]] = set()
+        self._opening: Future[Any] | None = None
+        self._progress: Progress | None = None
+        self._progresses = Throttle(PROGRESS_MS, self)
+        self._progresses.ready.connect(lambda: self.progressed.emit(self._progress))
         self._settled.connect(self._on_settled, Qt.ConnectionType.QueuedConnection)
         self._outcomes: dict[str, Callable[[Any], None]] = {
-            "find": self.tools_found.emit,
+            "look": lambda _: None,
+            "look no more": lambda _: None,
+            "remember": lambda _: None,
+            "leave": lambda _: None,
             "open": self.opened.emit,
             "start": self._on_started,
             "session": self.ended.emit,
@@ -182,13 +207,36 @@ class Bridge(QObject):
 
     # -- commands, from Qt's thread -------------------------------------------------------------------------------
 
-    def find(self) -> None:
-        """Look for tools."""
-        self._ask("find", self._desk.find(), FIND_S)
+    def look(self) -> None:
+        """Say which tools are near (``tools_near``, ``alone``), until `look_no_more` or `open`."""
+        self._ask("look", self._desk.look(self._near, self._alone), STOP_S)
+
+    def look_no_more(self) -> None:
+        """Nobody chooses any more."""
+        self._ask("look no more", self._desk.look_no_more(), STOP_S)
+
+    def rename(self, serial_number: str, name: str) -> None:
+        """Call a remembered tool so."""
+        self._ask("remember", self._desk.rename(serial_number, name), STOP_S)
+
+    def forget(self, serial_number: str) -> None:
+        """Remember a tool no longer."""
+        self._ask("remember", self._desk.forget(serial_number), STOP_S)
 
     def open(self, url: str) -> None:
-        """Connect to a tool, leaving any other."""
-        self._ask("open", self._desk.open(url), OPEN_S)
+        """Connect to a tool, leaving any other: ``opened`` or ``unreached``, unless `leave` comes first."""
+        self._cancel_opening()
+        self._opening = self._ask("open", self._desk.open(url), OPEN_S)
+
+    def leave(self) -> None:
+        """Go away from the tool on purpose, or cease to connect to it."""
+        self._cancel_opening()
+        self._ask("leave", self._desk.leave(), LEAVE_S)
+
+    def _cancel_opening(self) -> None:
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
 
     def start(self, plan: Plan) -> None:
         """Begin a hold of ``plan`` on the open tool."""
@@ -203,13 +251,13 @@ class Bridge(QObject):
 
     def ask_about(self) -> None:
         """Which tool is it?"""
-        self._ask("about", self._desk.about(), STOP_S)
+        self._ask("about", self._desk.about(), START_S)
 
     def calibrate(self, asked: Asked) -> None:
         """Begin a calibration on the open tool."""
         log = self.log = CaptureLog()
         self._ask(
-            "calibrate", self._desk.calibrate(asked, lambda t_us, picture: self._look(log, t_us, picture)), OPEN_S
+            "calibrate", self._desk.calibrate(asked, lambda t_us, picture: self._look(log, t_us, picture)), START_S
         )
 
     def undo(self) -> None:
@@ -227,6 +275,7 @@ class Bridge(QObject):
     def close(self, bound_s: float = CLOSE_S) -> bool:
         """End hold and tool, finish the recording, end the thread; False when something did not end in time."""
         clean = True
+        self._cancel_opening()
         if self._thread.alive:
             try:
                 self._thread.submit(self._desk.close(), bound_s).result(bound_s + 0.5)
@@ -251,12 +300,29 @@ class Bridge(QObject):
         log.take(t_us, picture)
         self.pictures.post()
 
+    def _near(self, near: Near) -> None:
+        """Called on the loop's thread."""
+        with contextlib.suppress(RuntimeError):  # the window is gone
+            self.tools_near.emit(near)  # queued: this object lives in Qt's thread
+
+    def _alone(self, tool: NearTool) -> None:
+        """Called on the loop's thread."""
+        with contextlib.suppress(RuntimeError):
+            self.alone.emit(tool)
+
+    def _progressed(self, progress: Progress) -> None:
+        """Called on the loop's thread; must stay cheap."""
+        self._progress = progress
+        with contextlib.suppress(RuntimeError):
+            self._progresses.post()
+
     # -- outcomes -------------------------------------------------------------------------------------------------
 
-    def _ask(self, what: str, work: Coroutine[Any, Any, Any], bound_s: float) -> None:
+    def _ask(self, what: str, work: Coroutine[Any, Any, Any], bound_s: float) -> Future[Any]:
         future = self._thread.submit(work, bound_s)
         self._waiting.add(future)
         future.add_done_callback(lambda done: self._on_done(what, done))
+        return future
 
     def _on_done(self, what: str, done: Future[Any]) -> None:
         """On the loop's thread: hand the outcome over to Qt's."""
@@ -265,15 +331,22 @@ class Bridge(QObject):
             if done.cancelled():
                 return
             error = done.exception()
-            self._settled.emit(what, None if error else done.result(), error)
+            self._settled.emit(what, None if error else done.result(), error, done)
 
-    def _on_settled(self, what: str, outcome: object, error: object) -> None:
+    def _on_settled(self, what: str, outcome: object, error: BaseException | None, done: object) -> None:
+        if what == "open":
+            if done is not self._opening:  # somebody has thought better of it
+                return
+            self._opening = None
         if error is None:
             self._outcomes[what](outcome)
-        elif isinstance(error, TimeoutError):
-            self.failed.emit(what, "The tool did not answer in time.")
+            return
+        late = isinstance(error, TimeoutError)
+        message = "The tool did not answer in time." if late else str(error) or type(error).__name__
+        if what == "open":
+            self.unreached.emit(None if late else _verdict(error), message)
         else:
-            self.failed.emit(what, str(error) or type(error).__name__)
+            self.failed.emit(what, message)
 
     def _on_started(self, bound_s: float) -> None:
         self.started.emit()
@@ -282,3 +355,11 @@ class Bridge(QObject):
     def _on_calibrating(self, bound_s: float) -> None:
         self.calibrating.emit()
         self._ask("calibration", self._desk.calibrated(), bound_s)
+
+
+def _verdict(error: BaseException) -> Verdict | None:
+    """What a connection was judged to have failed of, or what the error itself means."""
+    from nexuslink.device.errors import NoToolError
+    from nexuslink.device.verdict import judge
+
+    return error.verdict if isinstance(error, NoToolError) else judge(error).verdict

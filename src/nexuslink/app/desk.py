@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nexuslink.app.asked import Asked
     from nexuslink.app.bench import Bench, Concluded
+    from nexuslink.app.connection import Connection
+    from nexuslink.app.nearby import Near, Nearby, NearTool
     from nexuslink.calibration.picture import Picture
-    from nexuslink.device.discovery import FoundTool
+    from nexuslink.device.discovery import Discovery
     from nexuslink.device.nexus import Nexus
+    from nexuslink.device.progress import Progress
+    from nexuslink.device.remembered import RememberedTools
     from nexuslink.live.pipeline import LiveUpdate
     from nexuslink.live.session import LiveSession, SessionResult
     from nexuslink.release.plans import Plan
@@ -22,7 +28,6 @@ _WAIT_S = 120.0  # no contact for this long ends a hold by itself
 _TIMEOUT_FACTOR = 5.0  # as does this many times the asked time after contact
 _MARGIN_S = 30.0
 _CALIBRATION_S = 3 * 3600.0  # a bound behind the procedure's own patience, which ends it long before
-NO_TOOL = "No tool is connected. Go back and connect one."
 _END_S = 4.0  # for a session or a link to close
 
 
@@ -37,73 +42,112 @@ def rehearsal(url: str, site: str) -> str:
 
 
 class Desk:
-    """One tool at a time, one session at a time. Every method runs on the loop's thread."""
+    """One tool at a time, one session at a time. Every method runs on the loop's thread.
 
-    def __init__(self, recording_dir: Path | None) -> None:
+    ``watch``: told how the connection fares, see `Connection`. ``discovery`` and ``remembered``: the usual ones.
+    """
+
+    def __init__(
+        self, recording_dir: Path | None, watch: Callable[[Progress], None],
+        discovery: Discovery | None = None, remembered: RememberedTools | None = None,
+    ) -> None:  # fmt: skip
         self._recording_dir = recording_dir
-        self._link: asyncio.Task[None] | None = None
-        self._leave: asyncio.Event | None = None
-        self._nexus: Nexus | None = None
-        self._url = ""
+        self._watch = watch
+        self._known = (discovery, remembered)
         self._bench: Bench | None = None
         self._calibration: asyncio.Task[Concluded] | None = None
         self._session: LiveSession | None = None
 
-    async def find(self) -> list[FoundTool]:
-        """Tools that can be reached, the simulated one last. Asking the system may block: done in a thread."""
-        from nexuslink.device.discovery import find_tools
+    # What these need is imported on the loop's thread, when it is first asked for: the window's has better to do.
 
-        return await asyncio.to_thread(find_tools)
+    @cached_property
+    def _remembered(self) -> RememberedTools:
+        from nexuslink.device.remembered import USUAL
+
+        return self._known[1] or USUAL
+
+    @cached_property
+    def _discovery(self) -> Discovery:
+        from nexuslink.device.discovery import Discovery
+
+        return self._known[0] or Discovery()
+
+    @cached_property
+    def _nearby(self) -> Nearby:
+        from nexuslink.app.nearby import Nearby
+
+        return Nearby(self._discovery, self._remembered)
+
+    @cached_property
+    def _connection(self) -> Connection:
+        from nexuslink.app.connection import Connection
+
+        return Connection(self._discovery, self._remembered, self._watch)
+
+    # -- which tool -----------------------------------------------------------------------------------------------
+
+    async def look(self, near: Callable[[Near], None], alone: Callable[[NearTool], None]) -> None:
+        """``near(now)`` again and again, until `look_no_more` or until one is opened.
+
+        ``alone(tool)`` where there is one to connect to unasked.
+        """
+
+        def told(now: Near) -> None:
+            near(now)
+            if not now.settled:  # nobody is known yet to be the only one; the list comes first
+                return
+            from nexuslink.app.connection import only_one
+
+            one = only_one(now, self._remembered)
+            if one is not None:
+                alone(one)
+
+        self._nearby.start(told)
+
+    async def look_no_more(self) -> None:
+        """Nobody chooses any more."""
+        await self._nearby.stop()
+
+    async def rename(self, serial_number: str, name: str) -> None:
+        """Call a remembered tool so."""
+        await self._nearby.rename(serial_number, name)
+
+    async def forget(self, serial_number: str) -> None:
+        """Remember a tool no longer."""
+        await self._nearby.forget(serial_number)
 
     async def open(self, url: str) -> bool:
         """Connect; whether the tool is simulated."""
-        self._url = url
-        return await self._connect(url)
+        await self._nearby.stop()  # a radio cannot look and connect at once
+        await self._end_all()
+        return (await self._connection.open(url)).simulated
 
-    async def _connect(self, url: str) -> bool:
-        await self.shut()
-        ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._leave = asyncio.Event()
-        # Entered and left in one task of its own: the link's context may not be left by another.
-        self._link = asyncio.create_task(self._stay(url, ready, self._leave), name=f"link {url}")
-        try:
-            return await ready
-        except BaseException:
-            self._link.cancel()
-            raise
+    async def leave(self) -> None:
+        """The person goes away from this tool: let go, and do not come back by itself."""
+        await self._end_all()
+        await self._connection.leave()
 
-    async def _stay(self, url: str, ready: asyncio.Future[bool], leave: asyncio.Event) -> None:
-        import nexuslink
-
-        try:
-            async with nexuslink.connect(url) as nexus:
-                self._nexus = nexus
-                if not ready.done():
-                    ready.set_result(nexus.simulated)
-                await leave.wait()
-        except Exception as error:
-            if ready.done():
-                raise
-            ready.set_exception(error)
-        finally:
-            self._nexus = None
+    # -- holding --------------------------------------------------------------------------------------------------
 
     async def start(self, plan: Plan, callback: Callable[[LiveUpdate], None]) -> float:
         """Begin a hold; the longest it can take, in seconds."""
         from nexuslink.live.session import LiveSession
 
-        nexus = self._nexus
-        if nexus is not None and (nexus.closed_reason is not None or nexus.simulated):
-            # A link that was lost in the last hold is made anew. So is a simulated tool: the simulated person begins
-            # when the tool is switched on, and must not have finished while this one was reading how to lie.
-            await self._connect(rehearsal(self._url, plan.site))
-        if self._nexus is None:
-            raise DeskError(NO_TOOL)
+        await self._end_all()
+        nexus = await self._ready(lambda url: rehearsal(url, plan.site))
         if self._recording_dir is not None:
             self._recording_dir.mkdir(parents=True, exist_ok=True)
-        self._session = await LiveSession.start(self._nexus, plan, self._recording_dir)
+        self._session = await LiveSession.start(nexus, plan, self._recording_dir, self._connection.keeper)
         self._session.subscribe(callback)
         return _WAIT_S + _TIMEOUT_FACTOR * plan.hold_s + _MARGIN_S
+
+    async def _ready(self, acted: Callable[[str], str]) -> Nexus:
+        """The tool, at rest. A simulated one is made anew, ``acted`` on its address: the simulated person begins when
+        the tool is switched on, and must not have finished while this one was reading how to lie."""
+        connection = self._connection
+        if connection.in_process:
+            return await connection.open(acted(connection.url))
+        return await connection.ready()
 
     async def finished(self) -> SessionResult:
         """Wait for the hold's end."""
@@ -122,23 +166,22 @@ class Desk:
         """Which tool is connected, and how it was calibrated last."""
         from nexuslink.app.bench import about
 
-        if self._nexus is None:
-            raise DeskError(NO_TOOL)
-        return about(self._nexus)
+        return about(await self._connection.up())
 
     async def calibrate(self, asked: Asked, watch: Callable[[int, Picture], None]) -> float:
         """Begin a calibration; the longest it can take, in seconds. A simulated tool is made anew for it."""
         from nexuslink.app.bench import Bench, acted
 
-        await self._end_calibration()
-        nexus = self._nexus
-        if nexus is not None and (nexus.closed_reason is not None or nexus.simulated):
-            await self._connect(acted(self._url, asked))
-        if self._nexus is None:
-            raise DeskError(NO_TOOL)
-        self._bench = Bench(self._nexus, asked, watch)
-        self._calibration = asyncio.create_task(self._bench.run(), name="calibration")
+        await self._end_all()
+        nexus = await self._ready(lambda url: acted(url, asked))
+        self._bench = Bench(nexus, asked, watch)
+        self._calibration = asyncio.create_task(self._calibrate(self._bench), name="calibration")
         return _CALIBRATION_S
+
+    async def _calibrate(self, bench: Bench) -> Concluded:
+        keeper = self._connection.keeper
+        with keeper.holding() if keeper is not None else contextlib.nullcontext():
+            return await bench.run()
 
     async def calibrated(self) -> Concluded:
         """Wait for the calibration's end."""
@@ -159,7 +202,10 @@ class Desk:
         """Write what came out to the tool."""
         if self._bench is None:
             raise DeskError("There is nothing to write. Calibrate first.")
-        await self._bench.write(code)
+        if self._connection.in_process:
+            await self._bench.write(code)
+        else:  # on the present link: the one that it was measured over may be gone
+            await self._bench.write(code, await self._connection.ready())
 
     async def _end_calibration(self) -> None:
         bench, self._bench = self._bench, None
@@ -172,19 +218,17 @@ class Desk:
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    async def shut(self) -> None:
-        """End calibration, hold and link, each within its bound."""
+    async def _end_all(self) -> None:
+        """End calibration and hold, each within its bound."""
         await self._end_calibration()
         session, self._session = self._session, None
         if session is not None:
             await asyncio.wait_for(session.stop(), _END_S)
-        link, self._link = self._link, None
-        if link is not None and self._leave is not None:
-            self._leave.set()
-            done, _ = await asyncio.wait([link], timeout=_END_S)
-            if not done:
-                link.cancel()
 
     async def close(self) -> None:
-        """The app ends."""
-        await self.shut()
+        """The app ends: nothing is left, and nothing was left on purpose."""
+        await self._nearby.stop()
+        try:
+            await self._end_all()
+        finally:
+            await self._connection.shut()

@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from nexuslink.app.views.connect import ConnectView
+from nexuslink.app.finding import Finding
 from nexuslink.app.window import Window
 
 if TYPE_CHECKING:
     from nexuslink.app.bridge import Bridge
     from nexuslink.app.sound import Cueing, Speaker
+    from nexuslink.app.views.connect import ConnectView
     from nexuslink.app.views.hold import HoldView
     from nexuslink.app.views.prepare import PrepareView
     from nexuslink.app.views.result import ResultView
     from nexuslink.app.wizard import Wizard
+    from nexuslink.device.discovery import Discovery
+    from nexuslink.device.progress import Progress
+    from nexuslink.device.remembered import RememberedTools
     from nexuslink.live.session import SessionResult
     from nexuslink.release.plans import Plan
 
@@ -40,7 +44,10 @@ class Flow(QObject):
         record: bool = True,
         still: bool = False,
         sound: bool = True,
+        discovery: Discovery | None = None,
+        remembered: RememberedTools | None = None,
     ) -> None:
+        """``discovery`` and ``remembered``: the usual ones, see `Desk`."""
         super().__init__(window)
         self.window_ = window
         self._device_url = device_url
@@ -50,6 +57,7 @@ class Flow(QObject):
         self._record = record
         self._still = still
         self._with_sound = sound
+        self._known = (discovery, remembered)
         self._simulated = False
         self._plan: Plan | None = None
         self._result: SessionResult | None = None
@@ -60,20 +68,15 @@ class Flow(QObject):
         self.hold: HoldView | None = None
         self.result: ResultView | None = None
         self.wizard: Wizard | None = None
-        self._to_calibrate = False
-        self.connect_view = ConnectView(window)
-        self.connect_view.picked.connect(self.open)
-        self.connect_view.calibrate.connect(self.open_to_calibrate)
-        self.connect_view.search.connect(self.search)
-        window.add(self.connect_view)
+        self.finding = Finding(window, device_url)
+        self.finding.opened.connect(self._opened)
         window.leaving.connect(self.close)
         window.mute.connect(self.toggle_mute)
-        if device_url is not None:
-            self.connect_view.show_connecting(_name(device_url))
-            self.connect_view.set_simulated(_is_simulated(device_url))
-        else:
-            self.connect_view.show_looking()
-        window.go(self.connect_view)
+
+    @property
+    def connect_view(self) -> ConnectView:
+        """The list of tools."""
+        return self.finding.view
 
     # -- after the first paint ------------------------------------------------------------------------------------
 
@@ -83,17 +86,17 @@ class Flow(QObject):
 
         if self._record and self._recording_dir is None:
             self._recording_dir = default_recording_dir()
-        bridge = self.bridge = Bridge(self._recording_dir if self._record else None, self)
-        bridge.tools_found.connect(self.connect_view.show_tools)
-        bridge.opened.connect(self._opened)
+        bridge = self.bridge = Bridge(self._recording_dir if self._record else None, self, *self._known)
+        self.finding.begin(bridge)
+        bridge.progressed.connect(self._progressed)
         bridge.started.connect(self._started)
         bridge.ended.connect(self._ended)
         bridge.failed.connect(self._failed)
         bridge.throttle.ready.connect(self._refresh)
         if self._device_url is None or not self._site_known():
-            bridge.find()
+            bridge.look()
         else:
-            self.open(self._device_url)
+            self.finding.open(self._device_url)
 
     def _site_known(self) -> bool:
         """A site that was named must exist before a tool is asked for anything."""
@@ -119,25 +122,6 @@ class Flow(QObject):
             speaker.close()
 
     # -- wishes ---------------------------------------------------------------------------------------------------
-
-    def search(self) -> None:
-        """Look for tools again."""
-        if self.bridge is not None:
-            self.connect_view.show_looking()
-            self.bridge.find()
-
-    def open_to_calibrate(self, url: str) -> None:
-        """Connect, then ask what is to be calibrated."""
-        self.open(url)
-        self._to_calibrate = True
-
-    def open(self, url: str) -> None:
-        """Connect."""
-        self._to_calibrate = False
-        if self.bridge is not None:
-            self.connect_view.show_connecting(_name(url))
-            self.connect_view.set_simulated(_is_simulated(url))
-            self.bridge.open(url)
 
     def start(self, plan: Plan) -> None:
         """Begin a hold."""
@@ -171,8 +155,7 @@ class Flow(QObject):
 
     def go_connect(self) -> None:
         """To the tools."""
-        self.window_.go(self.connect_view)
-        self.search()
+        self.finding.leave()
 
     def _go_result(self) -> None:
         if self._result is None:
@@ -189,9 +172,9 @@ class Flow(QObject):
 
     # -- what the bridge says -------------------------------------------------------------------------------------
 
-    def _opened(self, simulated: bool) -> None:
+    def _opened(self, simulated: bool, to_calibrate: bool) -> None:
         self._simulated = simulated
-        if self._to_calibrate:
+        if to_calibrate:
             self._the_wizard().enter(simulated)
             return
         view = self._prepare_view()
@@ -201,6 +184,15 @@ class Flow(QObject):
         if self._autostart:
             self._autostart = False
             self.start(view.plan)
+
+    def _progressed(self, progress: Progress) -> None:
+        """The connection: news for whoever is shown."""
+        if self.hold is not None:
+            self.hold.hear(progress)
+        if self.prepare is not None:
+            from nexuslink.app.link_words import away, is_away
+
+            self.prepare.show_link(away(progress) if is_away(progress) else "")
 
     def _started(self) -> None:
         view, plan = self._hold_view(), self._plan
@@ -241,11 +233,8 @@ class Flow(QObject):
             self.hold.result_ready()
 
     def _failed(self, what: str, message: str) -> None:
-        if what in ("find", "open"):
-            self.window_.go(self.connect_view)
+        if what == "look":
             self.connect_view.show_failed(message)
-            if what == "open" and not self.connect_view.listed and self.bridge is not None:
-                self.bridge.find()
         elif what == "start":
             self.go_prepare()
             self._prepare_view().show_failed(message)
@@ -296,12 +285,3 @@ def default_recording_dir() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("nexuslink", appauthor=False) / "sessions"
-
-
-def _is_simulated(url: str) -> bool:
-    """As far as a URL can tell; the tool itself says it once it is connected."""
-    return url.partition(":")[0] == "sim"
-
-
-def _name(url: str) -> str:
-    return "the simulated tool" if _is_simulated(url) else url

@@ -31,7 +31,7 @@ from nexuslink.cli.calibrate_record import SESSION, archive_at, code_of, save, s
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.output import print_json, say
 from nexuslink.device.errors import DeviceError
-from nexuslink.device.nexus import connect
+from nexuslink.device.keeping import connection
 from nexuslink.estimation.calibration import TIP_NAMES
 from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity, local_gravity
@@ -141,7 +141,7 @@ def obey(line: str, calibrating: Calibrating) -> None:
 async def _run(
     args: argparse.Namespace, url: str, make: Make, code: int | None, gravity: Gravity, sessions: list[Recorded]
 ) -> int:
-    async with connect(url, cache=None) as nexus:
+    async with connection(url, cache=None) as nexus:
         for session in sessions:
             if session.record.serial_number != nexus.info.serial_number:
                 raise UsageError(f"{url} is {nexus.info.serial_number}, the sessions are of "

@@ -20,7 +20,8 @@ from nexuslink.calibration.merge import merge
 from nexuslink.calibration.writing import Written, write_to_tool
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.output import print_json, say
-from nexuslink.device.nexus import Nexus, connect
+from nexuslink.device.keeping import connection, is_tool
+from nexuslink.device.nexus import Nexus
 from nexuslink.protocol.messages import CalibrationMethod, CalibrationRecord
 
 SESSION: Final = (".mcap", ".mcap.part")
@@ -50,11 +51,11 @@ def code_of(args: argparse.Namespace) -> int | None:
 def record_of(source: str) -> CalibrationRecord:
     """The record of a tool, a file, an event of the archive, or a session. Raises what can be mended."""
     path = Path(source)
-    if path.is_file() or ":" not in source:
+    if path.is_file() or not is_tool(source):
         return _record_in(path)
 
     async def ask() -> CalibrationRecord:
-        async with connect(source, cache=None) as nexus:  # what it has now
+        async with connection(source, cache=None) as nexus:  # what it has now
             return nexus.calibration
 
     return asyncio.run(ask())
@@ -131,7 +132,7 @@ def load(args: argparse.Namespace) -> int:
     record = _record_in(Path(args.file))
 
     async def work() -> tuple[list[Row], Written | None]:
-        async with connect(args.url, cache=None) as nexus:
+        async with connection(args.url, cache=None) as nexus:
             now = nexus.calibration
             if record.serial_number != nexus.info.serial_number:
                 raise CalibrationFileError(

@@ -34,6 +34,9 @@ NO_SOUND: Final = ("Discard all samples", "Null")
 LOW_SPACE: Final = 1_000_000_000
 """Bytes: ten hours of recording, about 25 kB a second."""
 NO_SPACE: Final = 50_000_000
+BLUETOOTH_LIMIT_S: Final = 15.0
+"""Some systems ask a person for permission first."""
+LISTEN_S: Final = 1.0
 COARSE_CLOCK_S: Final = 0.002
 
 QT_LIBRARIES: Final = {
@@ -224,6 +227,30 @@ def _in_dialout() -> bool:
     return group in os.getgroups()
 
 
+def check_bluetooth() -> list[Finding]:
+    """Is there an adapter, may this program use it, and does the system's service run? By listening for a moment."""
+    import asyncio
+
+    from nexuslink.transport.ble_backends import chosen_radio
+    from nexuslink.transport.ble_scan import BleScan
+    from nexuslink.transport.errors import TransportError
+
+    async def listen() -> str:
+        async with asyncio.timeout(BLUETOOTH_LIMIT_S), BleScan() as scan:
+            await asyncio.sleep(LISTEN_S)
+            return ", ".join(tool.serial_number or tool.name for tool in scan.tools()) or "no tool"
+
+    radio = chosen_radio(None)
+    where = f"on {radio}" if radio else "on this computer"
+    try:
+        return [Finding("Bluetooth", State.OK, f"listens {where}, near is {asyncio.run(listen())}")]
+    except TimeoutError:
+        found, mend = f"no answer within {BLUETOOTH_LIMIT_S:g} s", "switch Bluetooth off and on"
+    except TransportError as error:
+        found, _, mend = " ".join(str(error).split()).removeprefix("ble: ").partition("; ")
+    return [Finding("Bluetooth", State.WARN, found, mend or "without it a tool is reached by its cable")]
+
+
 def check_sessions() -> list[Finding]:
     """The folder of recordings: can it be written, is there room, and did something stay unfinished?"""
     from nexuslink.cli.errors import UsageError
@@ -298,6 +325,6 @@ def _probe(code: str, **environ: str) -> tuple[bool, str]:
 CHECKS: Final[dict[str, Check]] = {
     "python": check_python, "installation": check_installation, "packages": check_packages,
     "frame codec": check_cobs, "Qt": check_qt, "display": check_display, "sound": check_sound,
-    "serial ports": check_ports, "sessions": check_sessions, "clock": check_clock,
+    "serial ports": check_ports, "Bluetooth": check_bluetooth, "sessions": check_sessions, "clock": check_clock,
 }  # fmt: skip
 """In the order in which they are shown."""

@@ -45,12 +45,12 @@ def run(args: argparse.Namespace) -> int:
 def _check_address(url: str) -> None:
     """A mistyped address is misuse of this command, said before anything else. What cannot be judged is left."""
     try:
+        from nexuslink.device.keeping import meant
         from nexuslink.transport.errors import UrlError
-        from nexuslink.transport.url import make_transport
     except ImportError:  # a package is missing: the table will say which
         return
     try:
-        make_transport(url)
+        meant(url)
     except ImportError:
         return
     except UrlError as error:
@@ -74,13 +74,13 @@ def check_device(url: str) -> list[Finding]:
     import numpy as np
 
     from nexuslink.device.errors import DeviceError
-    from nexuslink.device.nexus import connect
+    from nexuslink.device.keeping import connection
     from nexuslink.protocol.messages import Capability
     from nexuslink.testing.observation import Exchanges, Observation, ask_often, observe
     from nexuslink.transport.errors import TransportError
 
     async def examine() -> tuple[Nexus, Exchanges, Observation, tuple[ErrorReport, ...] | None]:
-        async with connect(url, cache=None) as nexus:  # what it says now
+        async with connection(url, cache=None) as nexus:  # what it says now
             trips, _ = await ask_often(nexus, ROUND_TRIPS)
             seen = await observe(nexus, STREAM_S)
             keeps = Capability.ERRORS in nexus.info.capabilities

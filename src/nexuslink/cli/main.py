@@ -23,7 +23,10 @@ COMMAND_GROUP: Final = "nexuslink.commands"
 EXIT_MISUSE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
-_URL_HELP: Final = "address of a tool: serial:PORT, ble:, tcp:HOST:PORT, sim:[?script=NAME] (see README, 'Addresses')"
+_URL_HELP: Final = (
+    "a tool: its serial number (NX-000123), tool: for the one used last, or an address: serial:PORT, ble:, "
+    "tcp:HOST:PORT, sim:[?script=NAME] (see README, 'Addresses')"
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -65,22 +68,11 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         sub.set_defaults(run=_later(target))
         return sub
 
-    add("scan", "List the tools that are there; the simulated one is always offered.", "tools:scan")
-    sub = add("info", "Say what a tool is and what it streams.", "tools:info")
-    sub.add_argument("url", help=_URL_HELP)
-
-    sub = add("stream", "Print force and tip angle as they come.", "tools:stream")
-    sub.add_argument("url", help=_URL_HELP)
-    sub.add_argument("--seconds", type=float, default=None, help="stop after so many seconds of the tool's time")
-
-    sub = add("record", "Record everything a tool sends, without a plan.", "tools:record")
-    sub.add_argument("url", help=_URL_HELP)
-    sub.add_argument("--seconds", type=float, default=None, help="stop after so many seconds of the tool's time")
-    sub.add_argument("--out", default=None, help="file to write (default: a new one in the sessions folder)")
+    _add_tool_words(add)
 
     sub = add("release", "Guide one hold. Exit status 0 when it is done, 1 when it was stopped before.", "release:run")
     sub.add_argument("site", help="psoas-left, psoas-right, iliacus-left, iliacus-right, or a plan file (.toml)")
-    sub.add_argument("--device", required=True, metavar="URL", help=_URL_HELP)
+    sub.add_argument("--device", required=True, metavar="TOOL", help=_URL_HELP)
     sub.add_argument("--sessions", default=None, metavar="FOLDER", help="where session files go")
     sub.add_argument("--no-record", action="store_true", help="write no session file")
 
@@ -111,7 +103,7 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         kind.add_argument("--processes", type=int, default=None, metavar="N", help="default: one a processor")
 
     sub = add("gui", "Open the window.", "gui:run", json=False)
-    sub.add_argument("--device", default=None, metavar="URL", help="connect to this tool at once")
+    sub.add_argument("--device", default=None, metavar="TOOL", help="connect to this tool at once")
     sub.add_argument("--site", default=None, help="go to this site at once")
     sub.add_argument("--theme", choices=("system", "dark", "light"), default="system")
     sub.add_argument("--demo", action="store_true", help="a guided hold on the simulated tool, at once")
@@ -119,12 +111,42 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     add_calibrate(commands, _later, _URL_HELP)
 
     sub = add("doctor", "Say what is missing on this machine, and how to mend it.", "doctor:run")
-    sub.add_argument("--device", default=None, metavar="URL", help="also try this tool")
+    sub.add_argument("--device", default=None, metavar="TOOL", help="also try this tool")
 
     if command not in commands.choices:
         for plugin in _plugins():
             plugin.load()(commands)
     return parser
+
+
+def _add_tool_words(add: Callable[..., argparse.ArgumentParser]) -> None:
+    sub = add("scan", "List the tools that are there; the simulated one is always offered.", "scan:scan")
+    sub.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
+    sub.add_argument("--seconds", type=float, default=None, help="the same, for so many seconds")
+    sub = add("info", "Say what a tool is and what it streams.", "info:info")
+    sub.add_argument("url", metavar="TOOL", help=_URL_HELP)
+
+    sub = add("stream", "Print force and tip angle as they come.", "streaming:stream")
+    _add_stream(sub)
+
+    sub = add("record", "Record everything a tool sends, without a plan.", "streaming:record")
+    _add_stream(sub)
+    sub.add_argument("--out", default=None, help="file to write (default: a new one in the sessions folder)")
+
+    doc = "List the tools that are remembered; also to forget one, or to give it a name."
+    sub = add("tools", doc, "tools:remembered")
+    acts = sub.add_subparsers(metavar="ACT")
+    sub = add("forget", "Know a tool no longer.", "tools:forget", to=acts)
+    sub.add_argument("serial", metavar="SERIAL", help="its serial number")
+    sub = add("name", "Give a tool a name of your own; an empty one takes it away.", "tools:name", to=acts)
+    sub.add_argument("serial", metavar="SERIAL", help="its serial number")
+    sub.add_argument("name", metavar="NAME")
+
+
+def _add_stream(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("url", metavar="TOOL", help=_URL_HELP)
+    sub.add_argument("--seconds", type=float, default=None, help="stop after so many seconds of the tool's time")
+    sub.add_argument("--keep", action="store_true", help="when the tool is lost, wait for it and go on after the gap")
 
 
 def _mendable() -> tuple[type[Exception], ...]:
@@ -139,11 +161,25 @@ def _mendable() -> tuple[type[Exception], ...]:
     return tuple(getattr(import_module(f"nexuslink.{module}"), kind) for module, kind in pairs)
 
 
+def _find_for_others(command: str, args: argparse.Namespace) -> None:
+    """Commands of other distributions take an address: a tool that is named by its serial number is found for them."""
+    url = getattr(args, "url", None)
+    if not isinstance(url, str) or command not in _plugins().names:
+        return
+    import asyncio
+
+    from nexuslink.device.keeping import address, is_tool
+
+    if is_tool(url):
+        args.url = asyncio.run(address(url))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     args = _parser(words[0] if words else None).parse_args(words)
     try:
+        _find_for_others(words[0], args)
         status: int = args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:

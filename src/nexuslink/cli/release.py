@@ -12,9 +12,10 @@ from typing import Final
 import numpy as np
 
 from nexuslink.cli.folders import sessions_folder
-from nexuslink.cli.output import print_json
+from nexuslink.cli.output import print_json, whisper
 from nexuslink.cli.terminal import TerminalView
-from nexuslink.device.nexus import Nexus, connect
+from nexuslink.device.keeping import kept
+from nexuslink.device.nexus import Nexus
 from nexuslink.estimation.estimator import Estimates
 from nexuslink.live.pipeline import LiveUpdate
 from nexuslink.live.session import LiveSession, SessionResult
@@ -96,23 +97,31 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _guide(args: argparse.Namespace, plan: Plan, folder: Path | None) -> int:
-    async with connect(args.device) as nexus:
-        truth, silence = TruthMeter(nexus, plan), SilenceMeter()
-        session = await LiveSession.start(nexus, plan, folder)
-        session.subscribe(truth.take)
-        session.subscribe(silence.take)
-        view = None
-        if not args.json:
-            view = TerminalView(sys.stdout, plan)
-            session.subscribe(view.show)
-        try:
-            result = await session.finished()
-        except asyncio.CancelledError:  # Ctrl-C: the tool is told, the file is finished
-            result = await session.stop(StopReason.USER)
-        if view is not None:
-            view.end(result)
-        else:
-            print_json(report(result, truth, silence))
+    supervisor = await kept(args.device)
+    try:
+        with supervisor.holding():
+            nexus = await supervisor.up(0.0)
+            keeper = None if supervisor.once else supervisor
+            truth, silence = TruthMeter(nexus, plan), SilenceMeter()
+            session = await LiveSession.start(nexus, plan, folder, keeper)
+            session.subscribe(truth.take)
+            session.subscribe(silence.take)
+            view = None
+            if not args.json:
+                view = TerminalView(sys.stdout, plan, kept=keeper is not None)
+                session.subscribe(view.show)
+            try:
+                result = await session.finished()
+            except asyncio.CancelledError:  # Ctrl-C: the tool is told, the file is finished
+                result = await session.stop(StopReason.USER)
+            if view is not None:
+                view.end(result)
+            else:
+                print_json({**report(result, truth, silence), "gaps": session.gaps})
+            if keeper is not None and result.snapshot.hold.stop_reason is StopReason.LINK_LOST:
+                whisper(f"nexuslink: {keeper.progress.sentence}")
+    finally:
+        await supervisor.disconnect()
     return 0 if result.summary.phase == Phase.DONE else 1
 
 

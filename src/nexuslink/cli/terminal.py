@@ -8,7 +8,7 @@ from typing import Final, TextIO
 
 from nexuslink.live.pipeline import LiveUpdate, Snapshot
 from nexuslink.live.session import SessionResult
-from nexuslink.release.coach import Tone
+from nexuslink.release.coach import Tone, advise
 from nexuslink.release.hold import Phase
 from nexuslink.release.plans import Plan
 
@@ -17,6 +17,9 @@ PAINT_EVERY_US: Final = 100_000
 LINE_EVERY_US: Final = 5_000_000
 """Device time between two lines where the output is a file."""
 MAX_BAR: Final = 60
+SILENT: Final = "silent"
+"""The coach's cue for a tool from which nothing comes."""
+LOST: Final = "Tool lost. Reconnecting."
 
 _COLOUR: Final = {Tone.CALM: "0", Tone.GOOD: "32", Tone.WARN: "33", Tone.STOP: "31", Tone.FAULT: "35"}
 """SGR codes; the words say the same without colour."""
@@ -35,11 +38,15 @@ def _clock(seconds: float) -> str:
 
 
 class TerminalView:
-    """Writes to ``out``: a painted block on a terminal, a line now and then in a file."""
+    """Writes to ``out``: a painted block on a terminal, a line now and then in a file.
 
-    def __init__(self, out: TextIO, plan: Plan) -> None:
+    ``kept``: a tool that is lost is being brought back, and the words say so.
+    """
+
+    def __init__(self, out: TextIO, plan: Plan, kept: bool = False) -> None:
         self._out = out
         self._plan = plan
+        self._kept = kept
         self._live = out.isatty()
         self._height = 0
         self._painted_us = -(10**12)
@@ -62,19 +69,23 @@ class TerminalView:
 
     def end(self, result: SessionResult) -> None:
         """The last words."""
-        summary = result.summary
+        summary, s = result.summary, result.snapshot
+        last = advise(self._plan, s.hold, s.force_n, s.tip_angle_deg, s.tip_direction_deg)  # a cue may have outstayed
         self._out.write(
-            f"\n{result.snapshot.cue.sentence} Held {summary.held_s:.0f} of {summary.hold_s:.0f} s, "
+            f"\n{last.sentence} Held {summary.held_s:.0f} of {summary.hold_s:.0f} s, "
             f"{summary.in_band_fraction:.0%} of the time in band.\n"
         )
         if result.session_file is not None:
             self._out.write(f"Recorded in {result.session_file}\n")
         self._out.flush()
 
+    def _sentence(self, s: Snapshot) -> str:
+        return LOST if self._kept and s.cue.key == SILENT else s.cue.sentence
+
     def _line(self, s: Snapshot) -> str:
         simulated = " [SIMULATED]" if s.simulated else ""
         return (
-            f"{s.recording_s:6.1f} s  {s.cue.sentence:26} {s.force_n:6.1f} N  {s.tip_angle_deg:5.1f}°  "
+            f"{s.recording_s:6.1f} s  {self._sentence(s):26} {s.force_n:6.1f} N  {s.tip_angle_deg:5.1f}°  "
             f"held {s.hold.held_s:5.1f} of {s.hold.hold_s:.0f} s{simulated}"
         )
 
@@ -90,7 +101,7 @@ class TerminalView:
         return [
             f"{plan.title}, {plan.tip_name}{'   [SIMULATED]' if s.simulated else ''}",
             "",
-            f"\x1b[1;{_COLOUR[s.cue.tone]}m{s.cue.sentence}\x1b[0m",
+            f"\x1b[1;{_COLOUR[s.cue.tone]}m{self._sentence(s)}\x1b[0m",
             f"{s.cue.detail}",
             "",
             f"force {_bar(s.force_n, plan.band_low_n, plan.band_high_n, plan.stop_n, width)} {s.force_n:5.1f} N"

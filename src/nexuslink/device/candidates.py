@@ -38,6 +38,8 @@ class Candidates:
         self._mute: dict[str, int] = {}
         self._telling: set[str] = set()
         """Carriers on which this tool has said from afar who it is: no need to guess there."""
+        self._claimed = False
+        """Somebody near says this serial number and is not it: a look must not end with the first who says so."""
         self._shunned: dict[str, int] = {}
 
     async def next(self) -> FoundTool | None:
@@ -62,6 +64,7 @@ class Candidates:
     def confirmed(self, tool: FoundTool, serial_number: str) -> None:
         """It is there: known by its serial number from now on. What failed on the way is not tried soon again."""
         self.serial_number = serial_number
+        self._claimed = False
         if tool.serial_number == serial_number:
             self._telling.add(tool.scheme)
         self._shunned |= dict.fromkeys(self._tried - {tool.url}, SHUNNED_LOOKS)
@@ -70,6 +73,10 @@ class Candidates:
     def foreign(self, tool: FoundTool) -> None:
         """Another tool is there."""
         self._foreign.add(tool.url)
+
+    def impostor(self) -> None:
+        """Somebody claims to be the tool."""
+        self._claimed = True
 
     def mute(self, tool: FoundTool) -> None:
         """Nobody answered there."""
@@ -114,7 +121,7 @@ class Candidates:
     async def _ordered(self) -> list[FoundTool]:
         if self.serial_number is None:
             return [_at(url) for url in self._named]
-        found = await self._discovery.look(wanted=self.serial_number)
+        found = await self._discovery.look(wanted=None if self._claimed else self.serial_number)
         self._foreign &= {tool.url for tool in found}
         known = self._remembered.find(self.serial_number) if self._remembered is not None else None
         listed = {tool.url: tool for tool in found}
@@ -126,7 +133,7 @@ class Candidates:
                 ways[url] = (1, tool or _at(url))
         for tool in found:
             if self._is_it(tool):
-                ways[tool.url] = (0, tool)
+                ways[tool.url] = (0 if known is None or known.may_be_at(tool.identity, tool.bonded) else 3, tool)
             elif tool.url not in ways and tool.url not in self._mute and self._may_be(tool):
                 ways[tool.url] = (2, tool)
         free = [way for way in ways.values() if not self._discovery.held(way[1].url, self._owner)]

@@ -83,10 +83,11 @@ COURSE: Final[dict[tuple[State, Event], tuple[State, Action]]] = {
 }
 
 FIRST_PAUSE_S: Final = 0.25
-LONGEST_PAUSE_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 2.5
+"""However long a tool was away it is to stream again within 5 s of its return: a radio then needs 1.5 s to hear it and
+about as long to connect, and nothing ends a pause before its time."""
 JITTER: Final = (0.6, 0.9)
-"""Share of the pause that is waited: several hosts must not knock together, and even after the longest pause there is
-time left to be back within 5 s of the cause's end."""
+"""Share of the pause that is waited: several hosts must not knock together."""
 
 
 class Backoff:

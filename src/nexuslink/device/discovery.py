@@ -18,11 +18,10 @@ from nexuslink.device.finders import (
     RadioFinder,
     SerialFinder,
     SimulatedFinder,
-    serial_ports,
 )
 from nexuslink.device.verdict import one_line
 
-__all__ = ["LOOK_BOUND_S", "SIMULATED_URL", "Discovery", "FoundTool", "find_tools", "usual_finders"]
+__all__ = ["LOOK_BOUND_S", "SIMULATED_URL", "Discovery", "FoundTool", "usual_finders"]
 
 LOOK_BOUND_S: Final = 8.0
 """No finder is waited for any longer."""
@@ -96,14 +95,15 @@ class Discovery:
     async def _round(self, quick: bool) -> list[FoundTool]:
         self.rounds += 1
         asked = [finder for finder in self.finders if finder.quick or not quick]
-        answers = await asyncio.gather(*(self._ask(finder) for finder in asked))
+        answers = await asyncio.gather(*(self.ask(finder) for finder in asked))
         found: dict[str, FoundTool] = {}
         for tools in answers:
             for tool in tools[:FOUND_MAX]:
                 found.setdefault(tool.url, tool)
         return list(found.values())
 
-    async def _ask(self, finder: Finder) -> Sequence[FoundTool]:
+    async def ask(self, finder: Finder) -> Sequence[FoundTool]:
+        """Whom one finder sees; what it failed of is in `troubles`. Bounded, never raises."""
         try:
             found = await within(finder.find(self._wanted.keys()), LOOK_BOUND_S)
         except TimeoutError:
@@ -114,9 +114,3 @@ class Discovery:
             return []
         self.troubles.pop(finder.name, None)
         return found
-
-
-def find_tools() -> list[FoundTool]:
-    """The serial ports that may be a tool, then the simulated one, without a loop. May block."""
-    simulated = FoundTool("Simulated tool", SIMULATED_URL, True, "no hardware needed; shows a good hold")
-    return [*serial_ports(), simulated]

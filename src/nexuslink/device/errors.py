@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nexuslink.protocol.messages import MIN_LINK_MESSAGE, Status
+
+if TYPE_CHECKING:
+    from nexuslink.device.verdict import Verdict
 
 
 class DeviceError(Exception):
@@ -59,6 +62,11 @@ class ImpostorError(DeviceError):
 class NoToolError(DeviceError):
     """The wanted tool was not to be had in time."""
 
+    def __init__(self, message: str, verdict: Verdict | None = None) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        """Of the attempt that says most about why, where there was one."""
+
 
 _WORDS: Final[dict[int, str]] = {
     Status.BAD_REQUEST: "it cannot read the request; update the tool's firmware",
@@ -68,8 +76,8 @@ _WORDS: Final[dict[int, str]] = {
     Status.OUT_OF_RANGE: "a value is outside what it can do",
     Status.NOT_AUTHORISED: "it is locked; unlock it with the code from inside its base",
     Status.LINK_TOO_SMALL: (
-        f"the link carries less than {MIN_LINK_MESSAGE} bytes a message, too few to stream (its MTU is too small); "
-        "connect the tool by its cable, or use another Bluetooth adapter"
+        f"the link carries less than {MIN_LINK_MESSAGE} bytes a message (its MTU is too small); "
+        "use the tool's cable, or another Bluetooth adapter"
     ),
     Status.BAD_CRC: "the record's check does not fit its bytes; send it again",
 }

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from nexuslink.transport.ble_nearby import Found
+    from nexuslink.transport.ble_scan import BleScan
 
 SIMULATED_URL: Final = "sim:?script=good-psoas"
 SIMULATED_SERIAL: Final = "SIM-"
 """How the serial numbers of simulated tools begin."""
+MARK: Final = "tool:"
+"""May stand before a serial number, where an address is expected."""
 CARRIERS: Final = ("serial", "tcp", "ble", "sim")
 """Schemes, the best way to a tool first."""
 
@@ -162,12 +165,16 @@ class RadioFinder:
 
     async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
         """Everybody near, the strongest first."""
-        from nexuslink.transport.ble_scan import BleScan
-
-        async with BleScan(self._radio) as scan:
+        async with self.scan() as scan:
             await scan.find(lambda _: bool(wanted) and wanted <= {t.serial_number for t in scan.tools()}, LISTEN_S)
             scan.sort()
             return [heard(tool) for tool in scan.tools()]
+
+    def scan(self) -> BleScan:
+        """For whoever listens for longer: not yet entered."""
+        from nexuslink.transport.ble_scan import BleScan
+
+        return BleScan(self._radio)
 
 
 def heard(tool: Found) -> FoundTool:

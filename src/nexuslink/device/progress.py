@@ -20,6 +20,7 @@ class LinkFigures:
     """How good a link is, as of the latest chunk. NaN and ``None`` where it is not known."""
 
     loss_fraction: float
+    received_messages: int
     lost_messages: int
     overrun_samples: int
     silent_s: float
@@ -36,7 +37,7 @@ class LinkFigures:
         """Of a tool that is connected."""
         link, fit, status = nexus.decoder.link, nexus.clock_fit, nexus.status
         return cls(
-            link.loss_fraction, link.lost, link.overrun_samples,
+            link.loss_fraction, link.received, link.lost, link.overrun_samples,
             max(0.0, (nexus.now_ns - nexus.last_chunk_ns) / 1e9),
             fit.round_trip_ns / 1e6 if fit is not None else math.nan,
             status.interval_us / 1e3 if status is not None else math.nan,

@@ -47,8 +47,21 @@ class RememberedTool:
     simulated: bool = False
     bonded: bool = False
     """This computer has a bond with it."""
+    bonded_at: str = ""
+    """The radio's address to which the bond belongs; empty: not known."""
     last_seen: str = ""
     """ISO 8601, for people only: nothing is computed from it."""
+    left: bool = False
+    """The person went away from it on purpose; until it is connected again nobody connects to it unasked."""
+
+    def may_be_at(self, address: str, bonded: bool | None) -> bool:
+        """The bond allows that it is this tool which a radio hears there; a cable needs none. See `trust`.
+
+        ``bonded``: what the system says.
+        """
+        if not self.bonded or not address.startswith("ble:"):
+            return True
+        return bonded is True or (bonded is None and address == (self.bonded_at or address))
 
 
 def usual_folder() -> Path | None:
@@ -76,6 +89,10 @@ class RememberedTools:
         found = {tool.serial_number: tool for path in reversed(self._paths()) if (tool := _read(path)) is not None}
         return [*found.values(), *(tool for serial, tool in reversed(known.items()) if serial not in found)]
 
+    def damaged(self) -> list[Path]:
+        """Files that make no sense."""
+        return [path for path in self._paths() if _read(path) is None]
+
     def find(self, serial_number: str) -> RememberedTool | None:
         """The tool with this serial number."""
         folder = self._folder()
@@ -90,7 +107,10 @@ class RememberedTools:
         return next((tool for tool in self.all() if tool.urls[:1] == (url,)), None)
 
     def keep(self, tool: RememberedTool) -> RememberedTool:
-        """Remember what is known now; what is not said stays as it was. A bond stays until `forget`."""
+        """Remember what is known now; what is not said stays as it was. A bond stays until `forget`.
+
+        Who is kept anew has come back: it is not ``left`` unless ``tool`` says so.
+        """
         before = self.find(tool.serial_number)
         if before is not None:
             tool = replace(
@@ -100,6 +120,7 @@ class RememberedTools:
                 urls=tuple(dict.fromkeys((*tool.urls, *before.urls)))[:URLS_MAX],
                 identity=tool.identity or before.identity,
                 bonded=tool.bonded or before.bonded,
+                bonded_at=tool.bonded_at or before.bonded_at,
                 last_seen=tool.last_seen or before.last_seen,
             )
         with self._lock:
@@ -116,10 +137,27 @@ class RememberedTools:
         return tool
 
     def rename(self, serial_number: str, name: str) -> None:
-        """What the person calls it; empty: what it calls itself. Nothing happens for a tool that is not known."""
+        """What the person calls it; empty: what it calls itself. Nothing happens for a tool that is not known.
+
+        Its place among the others stays: it has not been used.
+        """
+        tool, folder = self.find(serial_number), self._folder()
+        if tool is None:
+            return
+        path = _path(folder, serial_number) if folder is not None else None
+        when = None
+        with suppress(OSError):
+            when = path.stat() if path is not None else None
+        self.keep(replace(tool, name=name[:TEXT_MAX] or tool.serial_number))
+        with suppress(OSError):
+            if path is not None and when is not None:
+                os.utime(path, ns=(when.st_atime_ns, when.st_mtime_ns))
+
+    def leave(self, serial_number: str) -> None:
+        """The person went away from it on purpose. Nothing happens for a tool that is not known."""
         tool = self.find(serial_number)
         if tool is not None:
-            self.keep(replace(tool, name=name[:TEXT_MAX] or tool.serial_number))
+            self.keep(replace(tool, left=True))
 
     def forget(self, serial_number: str) -> None:
         """Know it no longer, its bond included. The system's own key is the system's to remove."""
@@ -130,15 +168,13 @@ class RememberedTools:
             with suppress(OSError):
                 _path(folder, serial_number).unlink(missing_ok=True)
 
-    def refuse_impostor(self, serial_number: str, url: str, scheme: str, bonded: bool | None) -> None:
+    def refuse_impostor(self, serial_number: str, url: str, address: str, bonded: bool | None) -> None:
         """Raise `ImpostorError` where a tool that is bonded with answers over a radio link without that bond.
 
-        ``bonded``: what the system says of this link; ``None`` where it does not say (macOS). A cable needs no bond.
+        ``address``: the hardware's, as in `RememberedTool.identity`. See `RememberedTool.may_be_at`.
         """
-        if scheme != "ble" or bonded is not False:
-            return
         known = self.find(serial_number)
-        if known is not None and known.bonded:
+        if known is not None and not known.may_be_at(address, bonded):
             raise ImpostorError(
                 f"{url}: it says that it is {serial_number}, but it is not the one that this computer is paired with; "
                 "if it is yours and was set back, forget the tool here and pair it again"
@@ -204,7 +240,7 @@ def _value(name: str, value: Any) -> Any:
     if name == "urls":
         given = value if isinstance(value, list) else []
         return tuple(text for item in given[:URLS_MAX] if (text := _text(item)))
-    if name in ("simulated", "bonded"):
+    if name in ("simulated", "bonded", "left"):
         return value is True
     return _text(value)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
@@ -25,10 +24,11 @@ from nexuslink.device.candidates import Candidates
 from nexuslink.device.course import COURSE, UP, Action, Backoff, Event, State
 from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import DeviceError, NoAnswerError, NoToolError, OtherToolError
-from nexuslink.device.finders import FoundTool
+from nexuslink.device.finders import MARK, FoundTool
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import LinkFigures, Progress, Watchers
-from nexuslink.device.remembered import RememberedTool, RememberedTools
+from nexuslink.device.remembered import RememberedTools
+from nexuslink.device.trust import Trust
 from nexuslink.device.verdict import Judgement, Verdict, judge
 from nexuslink.protocol.exchange import LinkState
 from nexuslink.transport.errors import LinkLostError, TransportError
@@ -57,32 +57,34 @@ NEWS_S: Final = 0.4
 NEWS_BOUND_S: Final = 2.0
 NEARER_EVERY: Final = 10
 """Looks between two looks for a better way."""
-MARK: Final = "tool:"
-"""May stand before a serial number."""
 
 
 class Supervisor:
     """One tool. ``target``: a serial number, or an address. Nothing happens before `connect`.
 
     ``streaming``: start the stream by itself, each time. ``rng``: for the pauses. ``cache`` and ``remembered``: what
-    was known before, and is kept; ``None``: nothing. Belongs to one event loop, as ``discovery`` does; several
-    supervisors share one.
+    was known before, and is kept; ``None``: nothing. ``asks``: a tool that has fallen silent is asked whether it is
+    there, and reconnected where it is not. ``once``: when the first connection ends, that is the end. Belongs to one
+    event loop, as ``discovery`` does; several supervisors share one.
     """
 
     def __init__(
         self, target: str, discovery: Discovery, *, streaming: bool = False, rng: Random | None = None,
-        cache: ToolCache | None = USUAL, remembered: RememberedTools | None = None,
+        cache: ToolCache | None = USUAL, remembered: RememberedTools | None = None, asks: bool = True,
+        once: bool = False,
     ) -> None:  # fmt: skip
         named = target.removeprefix(MARK)
         self.state = State.OFF
         self.nexus: Nexus | None = None
         """The tool, while it is ready or streams."""
         self._discovery = discovery
-        self._remembered = remembered
+        self._trust = Trust(remembered)
         self._candidates = Candidates(
             discovery, self, None if ":" in named else named, named if ":" in named else None, remembered
         )
         self._streaming = streaming
+        self._asks = asks
+        self.once = once
         self._cache = cache
         self._backoff = Backoff(rng or Random())
         self._progress: Watchers[Progress] = Watchers()
@@ -168,6 +170,10 @@ class Supervisor:
         finally:
             self._holds -= 1
 
+    def absence(self) -> str:
+        """Nobody is there: one sentence, with what kept the finders from looking."""
+        return self._candidates.absence()
+
     async def up(self, bound_s: float, state: State = State.READY) -> Nexus:
         """Wait until the tool is there (or streams). Raises `NoToolError` with the latest verdict's sentence."""
         reached: asyncio.Event = asyncio.Event()
@@ -212,12 +218,15 @@ class Supervisor:
     def _failed(self, error: BaseException) -> Event:
         """An attempt, or a connection, has ended like this."""
         self._judged = judge(error)
+        if self._judged.verdict is Verdict.IMPOSTOR:
+            self._candidates.impostor()
         self.nexus = None
         if self._link is not None and self._link.closed_reason is None:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
         # Pairing asks a person: once, and not again and again. Where it was paired before, a bad link looks the same.
-        asked = self._judged.verdict is Verdict.NOT_PAIRED and not self._connections
-        return Event.FAILED if self._judged.again and not asked else Event.HOPELESS
+        asked = self._judged.verdict in (Verdict.NOT_PAIRED, Verdict.KEY_LOST) and not self._connections
+        over = asked or (self.once and self._connections > 0)
+        return Event.FAILED if self._judged.again and not over else Event.HOPELESS
 
     async def _look(self) -> Event:
         await self._let_go()
@@ -231,7 +240,8 @@ class Supervisor:
         assert self._at is not None
         if not self._discovery.hold(self._at.url, self):
             raise TransportError(f"{self._at.url}: this program uses that address for another tool")
-        self._link = Nexus(make_transport(self._at.dial), self._cache)
+        self._link = Nexus(make_transport(self._trust.dial(self._at, self.serial_number)), self._cache)
+        self._link.url = self._at.url  # as a person has it, without what only dialling needs
         try:
             await within(self._link.open_link(), OPEN_BOUND_S)
         except TimeoutError:
@@ -265,13 +275,7 @@ class Supervisor:
             self._judged = Judgement(Verdict.RESTARTED, f"{words} It has restarted: its clock and streams begin anew.")
         else:
             self._judged = Judgement(Verdict.CONNECTED, words)
-        if self._remembered is not None:
-            seen = datetime.now(UTC).isoformat(timespec="seconds")
-            tool = RememberedTool(
-                info.serial_number, "", info.info.model, (at.url,), at.identity, nexus.simulated,
-                _bonded(nexus, at) is True, seen,
-            )  # fmt: skip
-            await asyncio.to_thread(self._remembered.keep, tool)
+        await self._trust.keep(nexus, at)
         self.nexus = nexus
         nexus.add_closer(lambda _: self._wake.set())
         self._tools.tell(nexus)
@@ -281,8 +285,7 @@ class Supervisor:
         serial = nexus.info.serial_number
         if self.serial_number not in (None, serial):
             raise OtherToolError(f"{at.url}: {serial} is there, not {self.serial_number}; is that one switched on?")
-        if self._remembered is not None:
-            self._remembered.refuse_impostor(serial, at.url, at.scheme, _bonded(nexus, at))
+        self._trust.check(nexus, at)
 
     async def _serve(self) -> Event:
         """Watch over a tool that is there, until something changes."""
@@ -302,7 +305,7 @@ class Supervisor:
                 continue
             if (now := self._heard(nexus)) != heard:
                 heard, heard_ns = now, nexus.now_ns
-            elif nexus.now_ns - heard_ns > QUIET_NS[self.state] and nexus.state in KNOWN:
+            elif self._asks and nexus.now_ns - heard_ns > QUIET_NS[self.state] and nexus.state in KNOWN:
                 await self._ask(nexus)
                 if self.state is State.READY:
                     heard_ns = nexus.now_ns
@@ -402,12 +405,6 @@ class Supervisor:
                 return f"Connecting to {who}."
             case _:
                 return judged
-
-
-def _bonded(nexus: Nexus, at: FoundTool) -> bool | None:
-    """What the system says of this link; the link itself knows it better than the scan."""
-    said: bool | None = getattr(nexus.transport, "bonded", None)
-    return at.bonded if said is None else said
 
 
 assert set(QUIET_NS) == set(UP)

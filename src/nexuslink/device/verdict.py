@@ -24,7 +24,11 @@ class Verdict(StrEnum):
     DENIED = "denied"
     BAD_ADDRESS = "bad address"
     NO_RADIO = "no radio"
+    RADIO_OFF = "radio off"
+    RADIO_DENIED = "radio denied"
+    OUT_OF_REACH = "out of reach"
     NOT_PAIRED = "not paired"
+    KEY_LOST = "key lost"
     SEVERAL = "several"
     NO_ANSWER = "no answer"
     OTHER_TOOL = "other tool"
@@ -54,8 +58,12 @@ KINDS: Final[dict[type[Exception], Verdict]] = {
     transport.PortNotFoundError: Verdict.NOT_THERE,
     transport.PortBusyError: Verdict.IN_USE,
     transport.PortDeniedError: Verdict.DENIED,
+    transport.OutOfReachError: Verdict.OUT_OF_REACH,
     transport.PairingError: Verdict.NOT_PAIRED,
+    transport.KeyLostError: Verdict.KEY_LOST,
     transport.RadioError: Verdict.NO_RADIO,
+    transport.RadioOffError: Verdict.RADIO_OFF,
+    transport.RadioDeniedError: Verdict.RADIO_DENIED,
     transport.SeveralToolsError: Verdict.SEVERAL,
     transport.NotANexusError: Verdict.BAD_ANSWER,
     transport.LinkLostError: Verdict.LINK_LOST,

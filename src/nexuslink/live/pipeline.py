@@ -180,6 +180,13 @@ class Sensing:
                 imu.append(batch)
         return self.estimator.update(self._joined(force), self._joined(imu))
 
+    def begin_anew(self, decoded: Decoded, t_us: int, passed_s: float) -> None:
+        """These are the first batches of a tool that has restarted: ``passed_s`` after ``t_us``, never before it."""
+        first = min(int(batch.t_us[0]) for batch in decoded.batches)
+        newest = max(int(batch.t_us[-1]) for batch in decoded.batches)
+        # Never back in time, whatever the host's clock says: the samples of this chunk are all new.
+        self.shift_us = max(t_us + round(passed_s * 1e6) - newest, t_us + 1 - first)
+
     def _joined(self, batches: list[Batch]) -> Stream | None:
         if not batches:
             return None
@@ -227,11 +234,7 @@ class Pipeline:
         self._patience_s = SILENCE_LOST_S
         if self._anew:
             self._anew = False
-            first = min(int(batch.t_us[0]) for batch in decoded.batches)
-            newest = max(int(batch.t_us[-1]) for batch in decoded.batches)
-            passed_us = round(self._meter.since_data_s(chunk) * 1e6)
-            # Never back in time, whatever the host's clock says: the samples of this chunk are all new.
-            self.sensing.shift_us = max(self.t_us + passed_us - newest, self.t_us + 1 - first)
+            self.sensing.begin_anew(decoded, self.t_us, self._meter.since_data_s(chunk))
 
     def process(self, chunk: Chunk, decoded: Decoded, clock: ClockFit | None = None) -> LiveUpdate:
         """Take what one chunk became. ``clock`` is known live only; it touches nothing but the shown latency."""

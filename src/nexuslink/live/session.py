@@ -72,6 +72,8 @@ class SessionResult:
     session_file: Path | None
     snapshot: Snapshot
     told_tool: bool
+    gaps: int = 0
+    """Times that the link was lost and came back, or was waited for in vain."""
 
 
 def session_name(site: str) -> str:
@@ -333,7 +335,7 @@ class LiveSession:
         update = LiveUpdate(None, self._pipeline.snapshot())
         for callback in self._callbacks:
             callback(update)
-        return SessionResult(summary, path, update.snapshot, told)
+        return SessionResult(summary, path, update.snapshot, told, self.gaps)
 
     async def _tell_tool(self, reason: messages.StopReason) -> bool:
         try:

@@ -120,7 +120,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         run.limits = load_limits(Path(own), known) if own is not None else known or {}
     except LimitsError as error:
         raise pytest.UsageError(str(error)) from None
+    run.url = _found(run.url)
     run.tool = _probe(run.url)
+
+
+def _found(url: str) -> str:
+    """The address of a tool that is named by its serial number; any other is as good as it was."""
+    import asyncio
+
+    from nexuslink.device.errors import DeviceError
+    from nexuslink.device.keeping import address
+    from nexuslink.transport.errors import TransportError
+
+    try:
+        return asyncio.run(address(url))
+    except (DeviceError, TransportError) as error:
+        raise pytest.UsageError(" ".join(str(error).split())) from None
 
 
 def _probe(url: str) -> str:

@@ -17,7 +17,7 @@ from nexuslink.protocol.chunk import Chunk, ChunkSink
 TICK_S: Final = 0.1
 """Longest silence, in seconds, before a transport says that time has passed."""
 WRITE_TIMEOUT_S: Final = 1.0
-"""A write that the carrier does not take within this time has failed."""
+"""A write that the carrier does not take within this time has failed. A radio has a longer one of its own."""
 OPEN_TIMEOUT_S: Final = 5.0
 """A link that is not open within this time has failed."""
 
@@ -40,7 +40,7 @@ class Transport(Protocol):
         """Connect, then push chunks into ``sink``. Raises `TransportError` (or, from third parties, ``OSError``)."""
 
     async def write(self, data: bytes) -> None:
-        """Send; returns when the carrier has taken it. Raises like `open`, within `WRITE_TIMEOUT_S`."""
+        """Send; returns when the carrier has taken it. Raises like `open`, within the carrier's bound."""
 
     async def close(self) -> None:
         """Let go of everything. Idempotent, bounded; nothing is pushed after it returns."""

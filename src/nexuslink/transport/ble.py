@@ -3,6 +3,8 @@
     ble:                        the only one near           ble://NX-000123         by its serial number
     ble://AA:BB:CC:DD:EE:FF     by its address              ble://Nexus 23          by its name
     ?timeout=10  seconds to find it      ?pairing=30  seconds to be let in      ?radio=NAME:WHERE  see `ble_backends`
+    ?bond=yes    this computer has paired with it: nothing is said before the link is encrypted with that key
+    ?bond=AA:BB:CC:DD:EE:FF  and the key belongs to this address: no other one is it
 
 What other programs have learnt the hard way, and what is done about it here:
 
@@ -18,7 +20,12 @@ everywhere   bleak bounds few of its calls, and an unpaired access to an encrypt
              The system pairs by itself, with its own agent, when a subscription is refused (BlueZ, macOS). Where it
              leaves that to programs (Windows) ``pair()`` is called then, once; on macOS it would raise.
              The connection interval is the tool's to ask for (bleak #1446).
+             Who has a key (``bonded``) only BlueZ says. With ``bond=yes`` the key is asked for before the first
+             subscription, so that a tool which pretends to need none is found out; a wrong or forgotten key ends the
+             attempt. The others encrypt by themselves with a peer for which they have a key, and a peer is an address
+             (on macOS a UUID that stands for one): whoever keeps bonds compares `BleTransport.address`.
 Linux        AcquireNotify is asked for: StartNotify goes by way of D-Bus signals and lost 8 of 1000 messages at 500 Hz.
+             It is given back before `disconnect`: bluetoothd 5.66 crashes when it is given back afterwards.
 Windows      a second ``start_notify`` makes every message come twice (bleak #1214): each connection has its own client,
              and subscribes once.
 macOS        addresses are UUIDs of this computer's own: they are taken, but only the serial number lasts.
@@ -39,7 +46,7 @@ from urllib.parse import quote
 
 from nexuslink.protocol.chunk import ChunkSink
 from nexuslink.protocol.messages import NEXUS_CONTROL_UUID, NEXUS_SERVICE_UUID, NEXUS_STREAM_UUID
-from nexuslink.transport.base import WRITE_TIMEOUT_S, Inlet
+from nexuslink.transport.base import Inlet
 from nexuslink.transport.ble_backends import Backends, ble_backends, check_radio
 from nexuslink.transport.ble_intake import VALUE_MAX, Intake
 from nexuslink.transport.ble_lifeline import Lifeline, settled
@@ -69,6 +76,11 @@ CONNECT_TIMEOUT_S: Final = 10.0
 """To connect and to read the table."""
 CLOSE_TIMEOUT_S: Final = 2.0
 """For each of disconnecting and letting go of the radio."""
+WRITE_TIMEOUT_S: Final = 3.0
+"""Longer than on a cable, and than the supervision time-out that the tool asks for (2 s): a hand between tool and
+computer is a silence of a second or so that the radio repairs by itself. Giving up earlier than the radio would turn it
+into a lost link and a gap of several seconds. A link that is really dead is said to be so by the radio, which ends the
+write at once; this bound is for a tool that keeps the link and answers nothing."""
 SETTLE_S: Final = 1.0
 """How long others may still turn up before one tool is the only one near."""
 
@@ -84,14 +96,18 @@ _ENDED: Final = "the Bluetooth connection has ended; is the tool on, and within 
 
 def open_ble(target: str, params: Mapping[str, str]) -> BleTransport:
     """Factory of the scheme ``ble``: a serial number, an address, a name, or nothing for the only one near."""
-    defaults = {"timeout": f"{FIND_TIMEOUT_S:g}", "pairing": f"{PAIRING_TIMEOUT_S:g}", "radio": ""}
+    defaults = {"timeout": f"{FIND_TIMEOUT_S:g}", "pairing": f"{PAIRING_TIMEOUT_S:g}", "radio": "", "bond": "no"}
     values = take_params(params, defaults)
     seconds = {name: _seconds(name, values[name]) for name in ("timeout", "pairing")}
+    if values["bond"] not in ("yes", "no") and not _ADDRESS.fullmatch(values["bond"]):
+        raise ValueError(f"bond={values['bond']!r} is neither yes nor no, nor an address")
     if values["radio"]:
         check_radio(values["radio"])
     query = "&".join(f"{name}={quote(text, safe=':/.,@[]=')}" for name, text in params.items())
     url = (f"ble://{quote(target, safe=': ')}" if target else "ble:") + (f"?{query}" if query else "")
-    return BleTransport(url, target, seconds["timeout"], seconds["pairing"], values["radio"] or None)
+    return BleTransport(
+        url, target, seconds["timeout"], seconds["pairing"], values["radio"] or None, values["bond"].removeprefix("no")
+    )
 
 
 def _seconds(name: str, text: str) -> float:
@@ -113,6 +129,7 @@ class _Connection:
     intake: Intake
     client: BleakClient | None = None
     control: BleakGATTCharacteristic | None = None
+    subscribed: list[BleakGATTCharacteristic] = field(default_factory=list)
     unwound: asyncio.Event = field(default_factory=asyncio.Event)
     """`open` is through, one way or the other: nothing of it uses the radio any more."""
     releasing: asyncio.Task[None] | None = None
@@ -123,12 +140,17 @@ class BleTransport:
 
     framed = False
 
-    def __init__(self, url: str, target: str, find_s: float, pairing_s: float, radio: str | None) -> None:
+    def __init__(
+        self, url: str, target: str, find_s: float, pairing_s: float, radio: str | None, bond: str = ""
+    ) -> None:
         self.url = url
         self._name = url.removesuffix(":")
         """What every message begins with."""
         self.bonded: bool | None = None
         """Whether this computer had a key of the tool before it connected; ``None``: the system does not say."""
+        self.address = ""
+        """Of the tool that was found; see `Found.address`."""
+        self._bond = bond
         self._dropped = self._odd = 0
         self._target = target
         self._find_s, self._pairing_s = find_s, pairing_s
@@ -166,7 +188,7 @@ class BleTransport:
         try:
             connection.backends = ble_backends(self._radio)
             found = await self._find(connection)
-            self.bonded = found.bonded
+            self.bonded, self.address = found.bonded, found.address
             await self._connect(connection, found)
             await self._held(connection, Step.SUBSCRIBE, self._subscribe(connection), self._pairing_s)
             if lifeline.reason is not None:
@@ -184,6 +206,8 @@ class BleTransport:
         async with scan:
             found = await scan.find(self._fits, self._find_s)
             if found is None:
+                if scan.trouble is not None:
+                    raise scan.trouble
                 raise OutOfReachError(f"{self._name}: not heard within {self._find_s:g} s; {_others(scan.tools())}")
             if self._exact(found):
                 return found
@@ -195,6 +219,8 @@ class BleTransport:
         return fitting[0]
 
     def _fits(self, found: Found) -> bool:
+        if _ADDRESS.fullmatch(self._bond) and found.address.casefold() != self._bond.casefold():
+            return False
         if not self._target:
             return found.serial_number is not None
         return self._exact(found) or (found.name != NO_NAME and found.name.casefold() == self._target.casefold())
@@ -225,6 +251,8 @@ class BleTransport:
 
         characteristics = self._characteristics(client)
         connection.control = characteristics[0]
+        if self._bond and sys.platform != "darwin":
+            await self._pair(client)
         for characteristic in characteristics:
             try:
                 await client.start_notify(characteristic, notified, bluez=_BLUEZ)
@@ -233,12 +261,14 @@ class BleTransport:
                     raise
                 await self._pair(client)
                 await client.start_notify(characteristic, notified, bluez=_BLUEZ)
+            connection.subscribed.append(characteristic)
 
     def _may_pair(self, error: Exception) -> bool:
         refused = isinstance(ble_error(self._name, Step.SUBSCRIBE, error), PairingError)
         return refused and sys.platform != "darwin"
 
     async def _pair(self, client: BleakClient) -> None:
+        """Let the system pair, or encrypt with the key that it has."""
         try:
             await client.pair()
         except Exception as error:
@@ -334,6 +364,7 @@ class BleTransport:
     async def _let_go(self, connection: _Connection) -> None:
         await settled(connection.unwound.wait(), 2 * CLOSE_TIMEOUT_S)
         if connection.client is not None:
+            await self._unsubscribe(connection, connection.client)
             await settled(connection.client.disconnect(), CLOSE_TIMEOUT_S)
         await settled(connection.backends.close(), CLOSE_TIMEOUT_S)
         self._dropped += connection.intake.dropped
@@ -341,6 +372,12 @@ class BleTransport:
         connection.intake.dropped = connection.intake.odd = 0
         if self._connection is connection:
             self._connection = None
+
+    async def _unsubscribe(self, connection: _Connection, client: BleakClient) -> None:
+        """Only where that is needed: see "Linux" above."""
+        if connection.backends.radio is None and sys.platform == "linux":
+            for characteristic in connection.subscribed:
+                await settled(client.stop_notify(characteristic), CLOSE_TIMEOUT_S)
 
 
 def _others(tools: list[Found]) -> str:

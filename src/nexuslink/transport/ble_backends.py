@@ -73,9 +73,12 @@ def ble_backends(radio: str | None) -> Backends:
     name, _, where = address.partition(":")
     try:
         check_radio(address)
-        opened: Radio = _radios()[name].load()(where)
     except ValueError as error:
         raise UrlError(_line(error)) from None
+    try:
+        opened: Radio = _radios()[name].load()(where)
+    except ValueError as error:
+        raise UrlError(f"radio={address!r}: {_line(error)}") from None
     except Exception as error:  # whatever a third party's module does when it is imported or asked
         raise TransportError(
             f"the radio {address!r} cannot be used ({_line(error)}); is what it needs installed and running?"

@@ -3,6 +3,9 @@
 Only advertisements with the service's UUID are asked for (macOS gives no others in the background, and everywhere it
 saves work). Scanning is active: the serial number is in the scan response. BlueZ is asked to report duplicates, because
 otherwise it says nothing about a tool whose signal stays within 8 dB, and silence would look like absence.
+
+A radio that was switched off and on, or whose service was restarted, stays silent without a word until it is asked
+again: a scan that hears nothing for `DEAF_S` is begun anew, by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from nexuslink.transport.ble_backends import Backends, ble_backends
 from nexuslink.transport.ble_lifeline import Lifeline, settled
 from nexuslink.transport.ble_nearby import FORGET_S, Found, Nearby, NearbyCounts
 from nexuslink.transport.ble_words import Step, ble_error, too_late
-from nexuslink.transport.errors import TransportError
+from nexuslink.transport.errors import LinkLostError, TransportError
 
 if TYPE_CHECKING:
     from bleak import BleakScanner
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
 START_TIMEOUT_S: Final = 10.0
 """Starting to scan: macOS asks the person for permission the first time."""
 STOP_TIMEOUT_S: Final = 2.0
+DEAF_S: Final = 3.0
+"""A tool advertises several times a second. After so long without one either none is near, or the radio is deaf."""
+RETRY_S: Final = 0.5
+"""Until the next attempt at a radio that cannot scan, for example because it is off."""
 
 
 class BleScan:
@@ -49,6 +56,12 @@ class BleScan:
         self._lifeline = lifeline
         self._scanner: BleakScanner | None = None
         self._heard = asyncio.Event()
+        self._heard_s = 0.0
+        self._staying_awake: asyncio.Task[None] | None = None
+        self.trouble: TransportError | None = None
+        """Why nothing can be heard now, as far as it is known; it is tried again all the time."""
+        self.restarts = 0
+        """Times that the radio was asked anew, because nothing was heard."""
 
     @property
     def counts(self) -> NearbyCounts:
@@ -89,6 +102,7 @@ class BleScan:
         except BaseException:
             await self._stop()
             raise
+        self._staying_awake = asyncio.create_task(self._stay_awake(self._backends), name="nexuslink scan")
         return self
 
     async def __aexit__(
@@ -96,7 +110,27 @@ class BleScan:
     ) -> None:
         await self._stop()
 
+    async def _stay_awake(self, backends: Backends) -> None:
+        """Begin anew whenever nothing is heard."""
+        loop = asyncio.get_running_loop()
+        while True:
+            wait_s = RETRY_S if self.trouble is not None else self._heard_s + DEAF_S - loop.time()
+            if wait_s > 0.0:
+                await asyncio.sleep(wait_s)
+                if self.trouble is None:
+                    continue
+            self.restarts += 1
+            await self._stop_scanner()
+            try:
+                await self._start(backends)
+                self.trouble = None
+            except LinkLostError:  # whoever scans has been told to stop
+                return
+            except TransportError as error:
+                self.trouble = error
+
     async def _start(self, backends: Backends) -> None:
+        self._heard_s = asyncio.get_running_loop().time()
         lifeline = self._lifeline or Lifeline()
         try:
             from bleak import BleakScanner  # dear to import, and absent radios show here on some systems
@@ -115,15 +149,23 @@ class BleScan:
 
     async def _stop(self) -> None:
         """Always gets to its end: a radio that has gone cannot be told to stop."""
-        scanner, self._scanner = self._scanner, None
-        if scanner is not None:
-            await settled(scanner.stop(), STOP_TIMEOUT_S)
+        watching, self._staying_awake = self._staying_awake, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait((watching,), timeout=STOP_TIMEOUT_S)
+        await self._stop_scanner()
         if self._owned and self._backends is not None:
             backends, self._backends = self._backends, None
             await settled(backends.close(), STOP_TIMEOUT_S)
 
+    async def _stop_scanner(self) -> None:
+        if self._scanner is not None:
+            await settled(self._scanner.stop(), STOP_TIMEOUT_S)
+            self._scanner = None  # only now: whoever is cancelled meanwhile leaves it to `_stop`
+
     def _advertised(self, device: Any, advertisement: Any) -> None:
-        self._nearby.heard(device, advertisement, asyncio.get_running_loop().time())
+        self._heard_s = asyncio.get_running_loop().time()
+        self._nearby.heard(device, advertisement, self._heard_s)
         self._heard.set()
 
 

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final
 
 from nexuslink.transport.errors import (
+    KeyLostError,
     LinkLostError,
     NoRadioError,
     NotANexusError,
@@ -66,6 +67,8 @@ ROWS: Final = (
     # this computer's Bluetooth
     Row(r"\bPOWERED_OFF\b|org\.bluez\.Error\.NotReady|WinError -2147020577", RadioOffError,
         "Bluetooth is off on this computer; switch it on"),
+    Row(r"\bno virtual radio at\b", NoRadioError,
+        "nothing answers at the virtual radio's address; is `nexuslink sim serve --ble` running there?"),
     Row(r"\bNO_BLUETOOTH\b|adapter '[^']*' not found", NoRadioError,
         "this computer has no Bluetooth adapter; plug one in, or connect the tool by its cable"),
     Row(r"\bNO_BLE_CENTRAL_ROLE\b", NoRadioError,
@@ -87,7 +90,7 @@ ROWS: Final = (
     Row(r"(?i)notify acquired|write acquired|AlreadyConnected|le-connection-busy", ToolTakenError,
         "another program on this computer uses the tool; close it first"),
     # trust
-    Row(r"(?i)peer removed pairing|key[ _]missing", PairingError,
+    Row(r"(?i)peer removed pairing|key[ _]missing", KeyLostError,
         f"the tool has forgotten this computer; remove it in {SETTINGS}, then {BUTTON}"),
     Row(r"\bATT 0x(05|08|0c|0f)\b|org\.bluez\.Error\.(Authentication\w+|NotAuthorized|NotPermitted)|Access Denied"
         r"|(?i:could not pair|trying to pair|pairing|(authentication|encryption|authorization) is insufficient)",

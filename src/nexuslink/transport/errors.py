@@ -43,6 +43,10 @@ class PairingError(PortDeniedError):
     """The tool does not trust this computer, or this computer lost its key."""
 
 
+class KeyLostError(PairingError):
+    """The tool has lost its key of this computer, which still has its own: the person must remove that one first."""
+
+
 class NotANexusError(TransportError):
     """What answers there does not have a Nexus's table."""
 

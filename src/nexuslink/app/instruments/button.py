@@ -23,9 +23,12 @@ class Weight(Enum):
 class Button(Pressable):
     """A word on a field, with the key that does the same in small letters beside it."""
 
-    def __init__(self, word: str, weight: Weight, key: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, word: str, weight: Weight, key: str = "", parent: QWidget | None = None, size: Type = Type.MID
+    ) -> None:
         super().__init__(word, parent)
         self._weight = weight
+        self._size = size
         self._key = key
         if key:
             self.setAccessibleDescription(f"Key: {key}")
@@ -69,7 +72,7 @@ class Button(Pressable):
             key_width = painter.fontMetrics().horizontalAdvance(self._key) + 16 * self.unit
             painter.drawText(inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._key)
             inner.setRight(inner.right() - key_width)
-        painter.setFont(fitted(self.text(), self.px(Type.MID), int(inner.width()), bold=True))
+        painter.setFont(fitted(self.text(), self.px(self._size), int(inner.width()), bold=True))
         word = painter.fontMetrics().horizontalAdvance(self.text())
         if (box.width() + word) / 2 <= inner.right():  # in the middle of the button, if the key leaves room
             inner = box

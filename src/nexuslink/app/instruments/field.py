@@ -30,6 +30,7 @@ class Field(Instrument):
         self._line.textEdited.connect(self.edited)
         self._line.installEventFilter(self)
         self.setFocusProxy(self._line)
+        self.dressed()  # else it would not be before the first change of colours or size
 
     @property
     def text(self) -> str:

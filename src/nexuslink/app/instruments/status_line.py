@@ -17,6 +17,7 @@ from nexuslink.app.theme import Type, colour, font
 from nexuslink.app.words import clock, percent
 
 if TYPE_CHECKING:
+    from nexuslink.app.link_words import Figures
     from nexuslink.live.pipeline import LinkQuality
 
 _LOSS_WARN = 0.005  # share of messages [A]
@@ -32,9 +33,24 @@ class Entry(NamedTuple):
     bad: bool = False
 
 
-def entries(link: LinkQuality, recording_s: float, recording: bool, sound: str, doubt: str = "") -> tuple[Entry, ...]:
-    """The figures of one moment, in the order in which they are shown. A doubt takes the place of most of them."""
+def entries(
+    link: LinkQuality,
+    recording_s: float,
+    recording: bool,
+    sound: str,
+    doubt: str = "",
+    figures: Figures | None = None,
+    expert: bool = False,
+    away: bool = False,
+) -> tuple[Entry, ...]:
+    """The figures of one moment, in the order in which they are shown. A doubt takes the place of most of them.
+
+    ``figures``: of the connection, where they are known; most of them for the ``expert`` only. ``away``: the tool is
+    being brought back, and figures from before would be misread.
+    """
     recorded = Entry(f"recording {clock(recording_s)}" if recording else "not recording", not recording)
+    if away:
+        return (Entry("no connection", True), recorded, Entry(sound))
     if doubt:
         return (Entry(doubt, True), recorded)
     latency = (
@@ -48,10 +64,18 @@ def entries(link: LinkQuality, recording_s: float, recording: bool, sound: str, 
         else Entry(f"battery {link.battery_percent} %", link.battery_percent <= _BATTERY_WARN)
     )
     rates = " + ".join("–" if math.isnan(rate) else f"{rate:.0f}" for rate in (link.force_rate_hz, link.imu_rate_hz))
+    loss = Entry(f"loss {percent(link.loss_fraction, 1)}", link.loss_fraction >= _LOSS_WARN)
+    poor = Entry(figures.poor, True) if figures is not None and figures.poor else None
+    if figures is None or not expert:
+        return (Entry(f"{rates} samples/s"), poor or loss, latency, battery, recorded, Entry(sound))
+    more = tuple(Entry(text) for text in figures.more)
     return (
+        *((poor,) if poor is not None else ()),
+        Entry(figures.way),
         Entry(f"{rates} samples/s"),
-        Entry(f"loss {percent(link.loss_fraction, 1)}", link.loss_fraction >= _LOSS_WARN),
+        loss,
         latency,
+        *more,
         battery,
         recorded,
         Entry(sound),
@@ -78,25 +102,42 @@ class StatusLine(Instrument):
             self.update()
 
     def draw(self, painter: QPainter) -> None:
-        """The figures, from the left; all of them a size smaller if they would not fit."""
+        """The figures, from the left; in two rows if they need more than one, smaller if those do not hold them."""
         gap = _GAP * self.unit
         texts = [f"▲ {entry.text}" if entry.bad else entry.text for entry in self._entries]
         letters = font(self.px(Type.SMALL))
-        needed = sum(QFontMetricsF(letters).horizontalAdvance(text) + gap for text in texts)
-        if self._entries and self._entries[0].bad and needed > self.width():  # a reason is read, not made small
+        widths = [QFontMetricsF(letters).horizontalAdvance(text) + gap for text in texts]
+        needed = sum(widths)
+        if (
+            len(self._entries) == 2 and self._entries[0].bad and needed > self.width()
+        ):  # a reason is read, not made small
             painter.setFont(letters)
             painter.setPen(colour(self.tokens.warn))
             both = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(QRectF(self.rect()), both, texts[0])
             return
-        if needed > self.width():
+        rows = [range(len(texts))]
+        if needed > self.width() + gap:
+            cut = _cut(widths)
+            rows = [range(cut), range(cut, len(texts))]
+            needed = max(sum(widths[:cut]), sum(widths[cut:]))
+        if needed > self.width() + gap:
             shrink = self.width() / needed
             letters, gap = font(int(self.px(Type.SMALL) * shrink)), gap * shrink
         painter.setFont(letters)
         metrics = QFontMetricsF(letters)
-        left = 0.0
-        for entry, text in zip(self._entries, texts, strict=True):
-            width = metrics.horizontalAdvance(text)
-            painter.setPen(colour(self.tokens.warn if entry.bad else self.tokens.mute))
-            painter.drawText(QRectF(left, 0, width + 2, self.height()), Qt.AlignmentFlag.AlignVCenter, text)
-            left += width + gap
+        line = min(self.height() / len(rows), 1.6 * metrics.height())
+        top = (self.height() - line * len(rows)) / 2
+        for number, row in enumerate(rows):
+            left = 0.0
+            for at in row:
+                width = metrics.horizontalAdvance(texts[at])
+                painter.setPen(colour(self.tokens.warn if self._entries[at].bad else self.tokens.mute))
+                box = QRectF(left, top + number * line, width + 2, line)
+                painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, texts[at])
+                left += width + gap
+
+
+def _cut(widths: list[float]) -> int:
+    """Where to break a row in two, so that the longer half is as short as can be."""
+    return min(range(1, max(2, len(widths))), key=lambda at: max(sum(widths[:at]), sum(widths[at:])))

@@ -2,7 +2,7 @@
 
 Drawn like a paper recorder: each column of pixels belongs to one fixed stretch of device time (so the trace cannot
 shimmer), is drawn once into a pixmap that goes round, and is copied from then on. A column shows the least and the
-most of its samples, so that a short peak is never averaged away. A silence is a gap, not a line across it.
+most of its samples, so that a short peak is never averaged away. A silence is a hole in the paper, and no line across.
 """
 
 from __future__ import annotations
@@ -219,7 +219,8 @@ class Sweep(Instrument):
         stop = fresh[-1].number + _SPILL
         around = self._around
         start = max(start, stop - around + 1)
-        lines = self._lines(before[-4:] + fresh)
+        drawn = before[-4:] + fresh
+        lines, holes = self._lines(drawn), self._holes(drawn)
         self._columns.extend(fresh)
         painter = QPainter(strip)
         begin, length = start % around, stop - start + 1
@@ -233,17 +234,31 @@ class Sweep(Instrument):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(self._pen)
             painter.translate(at - first, 0)
+            for hole in holes:
+                painter.fillRect(hole, colour(self.tokens.ground))
             for line in lines:
                 painter.drawPolyline(line)
             painter.restore()
         painter.end()
 
+    @property
+    def _widest(self) -> float:
+        """Columns from one to the next above which something is missing."""
+        return max(GAP_US / self._column_us, 1.0)
+
+    def _holes(self, columns: list[Column]) -> list[QRect]:
+        """Where nothing came."""
+        return [
+            QRect(before.number + 1, 0, column.number - before.number - 1, self._high)
+            for before, column in pairwise(columns)
+            if column.number - before.number > self._widest
+        ]
+
     def _lines(self, columns: list[Column]) -> list[QPolygonF]:
         """Columns to strokes; x is the column's own number, so that one translation serves them all."""
-        gap = GAP_US / self._column_us
         lines: list[list[QPointF]] = [[]]
         for before, column in pairwise([columns[0], *columns]):
-            if column.number - before.number > max(gap, 1.0):
+            if column.number - before.number > self._widest:
                 lines.append([])
             x = column.number + 0.5
             least, most = self._y(column.least), self._y(column.most)

@@ -18,6 +18,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QWidget
 
+from nexuslink.app import link_words
 from nexuslink.app.instruments.base import Painted
 from nexuslink.app.instruments.button import Button, Weight
 from nexuslink.app.instruments.countdown import SIZE as COUNTDOWN_SIZE
@@ -32,6 +33,7 @@ from nexuslink.app.instruments.sentence import Sentence
 from nexuslink.app.instruments.status_line import StatusLine, entries
 from nexuslink.app.instruments.sweep import Sweep
 from nexuslink.app.instruments.text import Text
+from nexuslink.app.link_words import Figures, LinkWatch, is_away
 from nexuslink.app.ring import Ring
 from nexuslink.app.settle import Settle
 from nexuslink.app.theme import DONE, MARGIN, STOPPED, Tokens, Type, faded, font
@@ -43,6 +45,7 @@ from nexuslink.release.hold import Phase
 from nexuslink.release.zones import AngleZone, ForceZone
 
 if TYPE_CHECKING:
+    from nexuslink.device.progress import Progress
     from nexuslink.estimation.doubt import Doubt
     from nexuslink.live.pipeline import Snapshot
     from nexuslink.release.plans import Plan
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 FORCE, ANGLE, DIRECTION = range(3)  # columns of the ring
 
 _MOST_N = 9_999.0
+LOST_S = 0.4  # a link that is back sooner was hardly gone
 WATCH_MS = 1500  # nothing at all from the loop for this long: the loop itself hangs
 _DOUBT_US = 1_000_000  # a doubt stays for this long after it is gone, so that it can be read and does not blink
 _STATUS_US = 500_000  # the small figures change no more often, to be readable
@@ -87,6 +91,10 @@ class HoldView(View):
         self._doubt: Doubt | None = None
         self._doubt_until = 0
         self._still = still
+        self._link = LinkWatch()
+        self._figures: Figures | None = None
+        self._away: Progress | None = None
+        self._expert = False
         self._force, self._x, self._y = (Settle(still) for _ in range(3))
         self._site = self.add(Text("", Type.MID, bold=True, parent=self))
         self._about = self.add(Text("", Type.MID, ink="mute", parent=self))
@@ -107,8 +115,15 @@ class HoldView(View):
 
     @property
     def keys(self) -> dict[str, Callable[[], None]]:
-        """Space and Escape stop; after the end they go on to the result. R turns the page."""
-        return {"Space": self.press, "Escape": self.press, "Return": self._go_on, "Enter": self._go_on, "R": self.turn}
+        """Space and Escape stop; after the end they go on to the result. R turns the page, L tells of the link."""
+        return {
+            "Space": self.press,
+            "Escape": self.press,
+            "Return": self._go_on,
+            "Enter": self._go_on,
+            "R": self.turn,
+            "L": self.toggle_expert,
+        }
 
     def press(self) -> None:
         """Stop the hold, or leave it when it has ended."""
@@ -128,6 +143,13 @@ class HoldView(View):
         """The other way up."""
         self.turned = not self.turned
         self.relayout()
+
+    def toggle_expert(self) -> None:
+        """More about the link, or less."""
+        self._expert = not self._expert
+        self._status_at = -1
+        if self._snapshot is not None:
+            self._tell_status(self._snapshot)
 
     # -- life of a hold -------------------------------------------------------------------------------------------
 
@@ -190,6 +212,16 @@ class HoldView(View):
         self._set_stale(True)
         self.sentence.feed("Lost the tool.", message, Tone.FAULT.value)
 
+    def hear(self, progress: Progress) -> None:
+        """How the connection fares: while the tool is away that is the news, and its figures are behind a key."""
+        self._figures = self._link.hear(progress)
+        away = progress if is_away(progress) else None
+        changed = (away is None) is not (self._away is None)
+        self._away = away
+        if changed and self._snapshot is not None and not self.ended:
+            self._judge(self._snapshot)
+            self._tell_status(self._snapshot)
+
     def set_sound(self, status: str) -> None:
         """What the status line says about sound."""
         if status != self._sound:
@@ -201,8 +233,7 @@ class HoldView(View):
     def refresh(self, snapshot: Snapshot, ring: Ring) -> None:
         """Something arrived: settle the values and repaint what has changed."""
         before, self._snapshot = self._snapshot, snapshot
-        hold, cue = snapshot.hold, snapshot.cue
-        self._set_stale(not self.ended and (snapshot.link.silent_s > limits.SILENT_S or cue.tone is Tone.FAULT))
+        hold = snapshot.hold
         if self.ended:
             self._watch.stop()
             if before is None or before.hold.phase is not hold.phase:
@@ -210,8 +241,7 @@ class HoldView(View):
                 self.redress()  # the whole ground turns
         else:
             self._watch.start()
-        if self.ended or not self._stopping:
-            self.sentence.feed(cue.sentence, cue.detail, cue.tone.value)
+        self._judge(snapshot)
         step_s = (snapshot.t_us - before.t_us) * 1e-6 if before is not None else 0.0
         self._move(snapshot, ring, step_s)
         self.countdown.feed(hold.held_s, hold.hold_s, hold.phase is Phase.IN_BAND)
@@ -220,9 +250,27 @@ class HoldView(View):
         self._weigh(snapshot, now)
         if self._status_at < 0 or now - self._status_at >= _STATUS_US or self.ended:
             self._status_at = now
-            doubt = "" if self._doubt is None else f"Not sure: {self._doubt.value}."
-            self.status.feed(entries(snapshot.link, snapshot.recording_s, self._recording, self._sound, doubt))
+            self._tell_status(snapshot)
             self._say_how_sure(snapshot)
+
+    def _judge(self, snapshot: Snapshot) -> None:
+        """Old data are a fault that cannot be overlooked; what is being done about it stands in the sentence."""
+        cue, silent_s = snapshot.cue, snapshot.link.silent_s
+        lost = not self.ended and self._away is not None and silent_s > LOST_S
+        self._set_stale(not self.ended and (lost or silent_s > limits.SILENT_S or cue.tone is Tone.FAULT))
+        if self._stopping and not self.ended:
+            return
+        if lost and self._away is not None:
+            self.sentence.feed(*link_words.lost(self._away), Tone.FAULT.value)
+        else:
+            self.sentence.feed(cue.sentence, cue.detail, cue.tone.value)
+
+    def _tell_status(self, snapshot: Snapshot) -> None:
+        doubt = "" if self._doubt is None else f"Not sure: {self._doubt.value}."
+        link, recorded_s, away = snapshot.link, snapshot.recording_s, self._away is not None and not self.ended
+        self.status.feed(
+            entries(link, recorded_s, self._recording, self._sound, doubt, self._figures, self._expert, away)
+        )
 
     def _weigh(self, snapshot: Snapshot, now_us: int) -> None:
         """Take up a doubt at once, let go of it late."""

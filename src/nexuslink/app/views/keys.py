@@ -13,14 +13,17 @@ KEYS = (
     ("Space", "Stop the hold"),
     ("Esc", "Stop, or go back"),
     ("Enter", "The main button"),
+    ("Up, Down", "Choose a tool"),
     ("C", "Calibrate the chosen tool"),
+    ("F2, Del", "Rename it, forget it"),
     ("Backspace", "Calibrating: undo the last reading"),
     ("M", "Sound on or off"),
+    ("L", "More about the link"),
     ("R", "Turn the hold upside down"),
     ("F", "Full screen"),
     ("?", "This sheet"),
 )
-_ROW = 46
+_ROW = 44
 _SIZE = (680, 96 + _ROW * len(KEYS) + 24)  # design pixels
 
 

@@ -33,6 +33,7 @@ class PrepareView(View):
     def __init__(self, plans: Sequence[Plan], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._plans = list(plans)
+        self._away = ""
         self._head = self.add(Text(self.title, Type.BIG, bold=True, parent=self))
         self._map = self.add(BodyMap(self))
         self._group = QButtonGroup(self)
@@ -79,7 +80,7 @@ class PrepareView(View):
         """A start is possible."""
         self._start.setEnabled(True)
         self._start.set_word("Start")
-        self._note.set_text("")
+        self._note.set_text(f"▲ {self._away}" if self._away else "")
 
     def show_starting(self) -> None:
         """The tool has been asked to send."""
@@ -91,6 +92,12 @@ class PrepareView(View):
         """The start failed: what went wrong, as one line."""
         self.show_ready()
         self._note.set_text(f"▲ {message}")
+
+    def show_link(self, words: str) -> None:
+        """The tool is away, and what to do; or it is back (empty)."""
+        if words != self._away:
+            self._away = words
+            self._note.set_text(f"▲ {words}" if words else "")
 
     def _begin(self) -> None:
         self.start.emit(self.plan)

@@ -85,7 +85,8 @@ class ResultView(View):
             self._trace.set_span(max(SPAN_S, seconds))
             self._trace.feed(ring)
         where = f"Recording: {result.session_file}" if result.session_file else "Not recorded."
-        self._file.set_text(where)
+        times = {1: "once", 2: "twice"}.get(result.gaps, f"{result.gaps} times")
+        self._file.set_text(f"The tool was lost {times}; that time is not counted. {where}" if result.gaps else where)
         self.set_simulated(result.snapshot.simulated)
 
     def arrange(self) -> None:
