@@ -181,9 +181,7 @@ def test_who_listens_is_told_of_the_button_and_of_the_battery() -> None:
 
 
 @pytest.mark.parametrize(
-@pytest.mark.parametrize(
     ("script", "comes_back"), [pytest.param("dying-battery", False, marks=pytest.mark.thorough), ("lost-link", True)]
-)
 )
 def test_a_tool_that_ends_the_link_by_itself(script: str, comes_back: bool) -> None:
     async def scenario() -> None:
