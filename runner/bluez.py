@@ -149,9 +149,9 @@ def _sockets(folder: Path) -> tuple[str, str]:
 def _guest(made: Image, boot: Path, folder: Path, limit_s: float) -> tuple[int, list[str]]:
     """Its tests' exit status, and everything it said."""
     hci, control = _sockets(folder)
-    kernel = "console=ttyS0 panic=-1 mitigations=off cryptomgr.notests random.trust_cpu=on"
+    kernel = "console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests random.trust_cpu=on"
     command = [
-        "qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-cpu", "Nehalem,+rdrand", "-smp", "2",
+        "qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-cpu", "Nehalem,+rdrand",
         "-m", str(MEMORY_MB),
         "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
         "-kernel", str(made.kernel), "-initrd", str(boot), "-append", kernel,

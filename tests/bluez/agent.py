@@ -40,16 +40,10 @@ def answer(message: Message) -> Message | None:
 async def main(capability: str) -> None:
     bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
     bus.add_message_handler(answer)
-    for member, signature, body in (
-        ("RegisterAgent", "os", [PATH, capability]),
-        ("RequestDefaultAgent", "o", [PATH]),
-    ):
-        while True:  # bluetoothd may still be starting
-            reply = await bus.call(Message(*MANAGER, member=member, signature=signature, body=body))
-            if reply is not None and reply.message_type is not MessageType.ERROR:
-                break
-            await asyncio.sleep(0.2)
-    await bus.wait_for_disconnect()
+    while True:  # bluetoothd may still be starting, or start again
+        await bus.call(Message(*MANAGER, member="RegisterAgent", signature="os", body=[PATH, capability]))
+        await bus.call(Message(*MANAGER, member="RequestDefaultAgent", signature="o", body=[PATH]))
+        await asyncio.sleep(1.0)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import select
+import subprocess
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -95,15 +96,20 @@ class RemoteAir:
         self.fresh = True
 
     def adapter_off(self) -> None:
-        LINE.ask(on="air", call="adapter_off")
+        """As the person does it: by the system."""
+        _bluetooth("off")
 
     def adapter_on(self) -> None:
-        LINE.ask(on="air", call="adapter_on")
+        _bluetooth("on")
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name != "fresh":
             LINE.ask(on="air", set=name, **{"with": [value]})
+
+
+def _bluetooth(state: str) -> None:
+    subprocess.run(["bluetoothctl", "power", state], check=True, capture_output=True, timeout=GUARD_S)
 
 
 def new_air() -> RemoteAir:

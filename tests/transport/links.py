@@ -25,7 +25,7 @@ from nexuslink.transport.url import make_transport
 T = TypeVar("T")
 BLUEZ = bool(os.environ.get("NEXUS_BLUEZ"))
 """In the guest of ``./run bluez``: the radio is BlueZ's, and the tools are outside."""
-HANG_S = 60.0 if BLUEZ else 20.0
+HANG_S = 40.0 if BLUEZ else 20.0
 """Guard against hanging; nothing here takes a fraction of it."""
 STEP_S = 0.002
 AT_END: list[Callable[[], Awaitable[None]]] = []

@@ -8,15 +8,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 import pytest
-from links import AT_END, Log, run, until
+from links import AT_END, BLUEZ, Log, run, until
 
-pytest.importorskip("bumble", reason="BLE links: needs the package bumble, of the extra virtual-ble")
+if not BLUEZ:
+    pytest.importorskip("bumble", reason="BLE links: needs the package bumble, of the extra virtual-ble")
 
-from ble_peer import OPEN, RawTool, new_air
+from ble_side import OPEN, Air, Method, RawTool, Security, new_air, url_of
 from bleak import BleakClient
-from bumble import att
-from nexus_simulator.ble.pairing import Method, Security
-from nexus_simulator.ble.radio import Air
 from nexus_simulator.options import Options
 
 from nexuslink.protocol import messages as wire
@@ -42,8 +40,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def link_to(where: Air, target: str = "//SIM-00000", **params: str) -> BleTransport:
-    query = "&".join(f"{name}={value}" for name, value in {"radio": f"bumble:air:{where.name}", **params}.items())
-    transport = make_transport(f"ble:{target}?{query}")
+    transport = make_transport(url_of(where, target, **params))
     assert isinstance(transport, BleTransport)
     return transport
 
@@ -164,6 +161,7 @@ def test_bluetooth_is_off() -> None:
     run(scenario())
 
 
+@pytest.mark.in_process
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -181,6 +179,7 @@ def test_addresses_that_cannot_be(url: str, said: str) -> None:
     assert str(caught.value) == f"{url!r}: {said}"
 
 
+@pytest.mark.in_process
 def test_the_radio_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         where = new_air()
@@ -223,6 +222,7 @@ class Misshapen(RawTool):
         super()._fill(radio)
 
 
+@pytest.mark.in_process
 @pytest.mark.parametrize(
     ("attributes", "said"),
     [
@@ -241,6 +241,7 @@ def test_a_table_that_lacks_something(attributes: dict[str, Any], said: str) -> 
     run(scenario())
 
 
+@pytest.mark.in_process
 def test_something_else_with_our_uuid_in_its_advertisement() -> None:
     async def scenario() -> None:
         where = new_air()
@@ -286,6 +287,7 @@ def test_a_tool_that_has_forgotten_the_bond() -> None:
     run(scenario())
 
 
+@pytest.mark.in_process
 def test_a_tool_that_never_answers_a_subscription() -> None:
     """The worst that other projects saw: nothing comes, and bleak waits for ever."""
 
@@ -300,6 +302,8 @@ def test_a_tool_that_never_answers_a_subscription() -> None:
 
 
 async def mute_tool(where: Air) -> RawTool:
+    from bumble import att
+
     tool = await tool_on(where)
     radio = tool._radio
     assert radio is not None
@@ -313,6 +317,7 @@ async def mute_tool(where: Air) -> RawTool:
     return tool
 
 
+@pytest.mark.in_process
 def test_without_its_lifeline_that_would_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: it is the bound that ends it, and not bleak or the radio."""
     monkeypatch.setattr(Lifeline, "hold", lambda _, call, __: call)
@@ -337,6 +342,7 @@ async def opened_on(where: Air, log: Log) -> tuple[BleTransport, RawTool]:
     return transport, tool
 
 
+@pytest.mark.in_process
 def test_values_that_no_attribute_can_have_are_counted() -> None:
     async def scenario() -> tuple[int, int]:
         where, log = new_air(), Log()
@@ -355,6 +361,7 @@ def test_values_that_no_attribute_can_have_are_counted() -> None:
     assert run(scenario()) == (3, 3)
 
 
+@pytest.mark.in_process
 def test_a_flood_arrives_or_is_counted_and_the_link_can_be_closed() -> None:
     log = Log()
 
@@ -538,7 +545,7 @@ def test_giving_up_while_it_opens() -> None:
 
 
 def test_a_radio_that_does_not_let_go_does_not_hold_up_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product, "CLOSE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(product, "DISCONNECT_TIMEOUT_S", 0.2)
     stuck: list[asyncio.Event] = []
 
     async def scenario() -> None:

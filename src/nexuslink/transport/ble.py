@@ -74,8 +74,10 @@ PAIRING_TIMEOUT_S: Final = 30.0
 """For both subscriptions: a person may have to compare six digits. The same as Bluetooth's own bound on a pairing."""
 CONNECT_TIMEOUT_S: Final = 10.0
 """To connect and to read the table."""
+DISCONNECT_TIMEOUT_S: Final = 5.0
+"""BlueZ takes 2 s of its own for each, by design."""
 CLOSE_TIMEOUT_S: Final = 2.0
-"""For each of disconnecting and letting go of the radio."""
+"""For everything else that is let go of."""
 WRITE_TIMEOUT_S: Final = 3.0
 """Longer than on a cable, and than the supervision time-out that the tool asks for (2 s): a hand between tool and
 computer is a silence of a second or so that the radio repairs by itself. Giving up earlier than the radio would turn it
@@ -365,7 +367,7 @@ class BleTransport:
         await settled(connection.unwound.wait(), 2 * CLOSE_TIMEOUT_S)
         if connection.client is not None:
             await self._unsubscribe(connection, connection.client)
-            await settled(connection.client.disconnect(), CLOSE_TIMEOUT_S)
+            await settled(connection.client.disconnect(), DISCONNECT_TIMEOUT_S)
         await settled(connection.backends.close(), CLOSE_TIMEOUT_S)
         self._dropped += connection.intake.dropped
         self._odd += connection.intake.odd
