@@ -18,18 +18,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.bluez_image import Image, compile_tree, folder_entries, image, write_cpio
+from runner.bluez_image import Image, cache_folder, compile_tree, folder_entries, image, write_cpio
 from runner.environment import ROOT, TEST, main_environment
 from runner.errors import FAILED, RunError
 from runner.install import clean_environ
 from runner.progress import run_bounded
 from runner.system import BLUEZ, missing_tools
 
-SUITES = (
-    "tests/transport/test_contract.py",
-    "tests/transport/test_ble_links.py",
-    "tests/bluez",
-)
+SUITES = ("tests/transport/test_contract.py", "tests/transport/test_ble_links.py", "tests/bluez")
 """What runs in the guest when nothing else is asked for."""
 SMOKE = "test_bytes_arrive_whole_and_in_order or test_a_request_is_answered or test_opened_again_after_the_peer_hung_up"
 LIMIT_S = 900.0
@@ -89,9 +85,9 @@ def _run(made: Image, args: list[str], limit_s: float) -> int:
             status, log = _guest(made, boot, folder, limit_s)
             log += ["the tools outside:", *(folder / "tools.log").read_text("utf-8", "replace").splitlines()]
     seconds = time.monotonic() - begun
+    kept = cache_folder() / "last.log"
+    kept.write_text("\n".join(log) + "\n", "utf-8")
     if status != 0:
-        kept = Path(tempfile.gettempdir(), "nexus-bluez.log")
-        kept.write_text("\n".join(log) + "\n", "utf-8")
         print("\n".join(f"    {line}" for line in log[-TAIL:]), file=sys.stderr)
         said = f"./run bluez: FAILED after {seconds:.0f} s; the guest's whole log is {kept}"
         print(said, file=sys.stderr, flush=True)

@@ -14,9 +14,11 @@ from nexuslink.device.course import UP, State
 from nexuslink.device.errors import NoToolError
 from nexuslink.device.finders import RadioFinder, SerialFinder, SimulatedFinder
 from nexuslink.device.keeping import FIND_S, address, connection, discovery_for, is_tool, kept, meant
+from nexuslink.device.nexus import Nexus
 from nexuslink.device.remembered import USUAL, RememberedTool, RememberedTools
 from nexuslink.device.verdict import Verdict
 from nexuslink.transport.errors import UrlError
+from nexuslink.transport.url import make_transport
 
 NOBODY = RememberedTools(lambda: None)
 
@@ -151,6 +153,39 @@ def test_an_address_is_tried_once_and_says_why() -> None:
         with pytest.raises(NoToolError, match="cannot connect") as error:
             await kept(url, remembered=None, cache=None)
         assert error.value.verdict is Verdict.NOT_THERE
+
+    run(work())
+
+
+def test_a_link_that_came_to_nothing_is_closed_whenever_one_gives_up() -> None:
+    """Given up while it closes: also then nothing stays open."""
+
+    async def work() -> None:
+        open_links = 0
+
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal open_links
+            open_links += 1
+            await reader.read()
+            writer.close()
+            open_links -= 1
+
+        server = await asyncio.start_server(mute, "127.0.0.1", 0)
+        async with server:
+            url = f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            with pytest.raises(NoToolError):
+                await kept(url, remembered=None, cache=None)
+            for turns in range(6):
+                nexus = Nexus(make_transport(url))
+                await nexus.open_link()
+                closing = asyncio.create_task(nexus.close())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                closing.cancel()
+                await asyncio.wait((closing,))
+                if not turns:  # it had not begun
+                    await nexus.close()
+            await until(lambda: not open_links)
 
     run(work())
 

@@ -149,6 +149,7 @@ def test_bumbles_own_gatt_tool_reads_who_it_is(tcp: str) -> None:
     assert "READ_NOT_PERMITTED" in said[f"{NEXUS_STREAM_UUID.upper()})"]
 
 
+@pytest.mark.thorough
 def test_a_host_in_another_process_streams_dies_and_comes_again(tcp: str) -> None:
     async def scenario(address: str) -> None:
         radio = open_radio(address)
