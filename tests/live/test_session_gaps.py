@@ -16,6 +16,8 @@ from nexuslink.device.course import State
 from nexuslink.device.discovery import Discovery
 from nexuslink.device.supervisor import Supervisor
 from nexuslink.live import pipeline, replay
+from nexuslink.live.calibrating import recorded
+from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import LiveUpdate
 from nexuslink.live.session import EVENT_GAP, EVENT_RESUME, LiveSession, SessionResult
 from nexuslink.recording.reader import SessionReader
@@ -109,6 +111,8 @@ def test_the_session_goes_on_and_replays_to_the_bit(cause: Callable[[Held], Awai
     assert again.rows_identical
     assert again.summary_identical
     assert again.lost_messages == result.snapshot.link.lost_messages
+    with pytest.raises(SessionError, match="the tool was lost in the middle of it"):
+        recorded(result.session_file)  # one clock for all its samples is what a calibration needs
 
 
 def test_without_the_marks_in_it_the_replay_would_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

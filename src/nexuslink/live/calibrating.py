@@ -27,6 +27,7 @@ from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
 from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import SILENCE_LOST_S, imu_scale
+from nexuslink.live.session import EVENT_GAP
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Batch, Decoded, Decoder
 from nexuslink.protocol.description import ToolDescription
@@ -222,6 +223,8 @@ def recorded(path: Path) -> Recorded:
     info, record = ToolDescription.unpack(reader.header.info), CalibrationRecord.unpack(reader.header.calibration)
     if info is None or record is None:
         raise SessionError(f"{path}: the tool's description in it cannot be read; it was made by another version")
+    if any(event.kind == EVENT_GAP for event in reader.events()):  # its clock may have begun anew
+        raise SessionError(f"{path}: the tool was lost in the middle of it; take a recording without a gap")
     setting = _setting(info, record, UNKNOWN_PLACE)
     stream = next(s.stream for s in info.streams if s.kind == StreamKind.IMU)
     batches = list(_batches(reader, info, stream))
