@@ -54,9 +54,9 @@ class Control(asyncio.Protocol):
     """A line of JSON asks, another one answers.
 
     ``{"id": 1, "on": TOOL or "air", "call" | "get" | "set": "dotted.name", "with": [...]}`` gives
-    ``{"id": 1, "is": ...}`` or ``{"id": 1, "error": "ConnectionError", "text": "..."}``. Beside that ``"do": "reset"`` (nobody is on the air),
-    ``"do": "tool"`` (a new one; its number is the answer), ``"do": "cancel"``. Bytes are ``{"hex": "..."}``; what
-    cannot be said in JSON is ``true``.
+    ``{"id": 1, "is": ...}`` or ``{"id": 1, "error": "ConnectionError", "text": "..."}``. Beside that ``"do": "reset"``
+    (nobody is on the air), ``"do": "tool"`` (a new one; its number is the answer), ``"do": "cancel"``. Bytes are
+    ``{"hex": "..."}``; what cannot be said in JSON is ``true``.
     """
 
     def __init__(self, air: Air) -> None:

@@ -192,7 +192,7 @@ class BleTransport:
             found = await self._find(connection)
             self.bonded, self.address = found.bonded, found.address
             await self._connect(connection, found)
-            await self._held(connection, Step.SUBSCRIBE, self._subscribe(connection), self._pairing_s)
+            await self._let_in(connection)
             if lifeline.reason is not None:
                 raise LinkLostError(lifeline.reason)
         except BaseException:
@@ -243,6 +243,15 @@ class BleTransport:
         client = BleakClient(found.device, gone, timeout=CONNECT_TIMEOUT_S, **connection.backends.client)
         connection.client = client
         await self._held(connection, Step.CONNECT, client.connect(), CONNECT_TIMEOUT_S)
+
+    async def _let_in(self, connection: _Connection) -> None:
+        """Subscribe. A refused pairing ends the connection on Linux, and nothing else tells what it was."""
+        try:
+            await self._held(connection, Step.SUBSCRIBE, self._subscribe(connection), self._pairing_s)
+        except LinkLostError:
+            if self.bonded is not False or connection.lifeline.reason != f"{self._name}: {_ENDED}":
+                raise
+            raise PairingError(f"{self._name}: the tool does not let this computer in; {BUTTON}") from None
 
     async def _subscribe(self, connection: _Connection) -> None:
         client = connection.client
