@@ -114,6 +114,7 @@ def measure() -> list[Measure]:
 
         bridge.started.connect(begun)
         bridge.failed.connect(lambda what, line: (setattr(watch, "ending", f"{what}: {line}"), application.quit()))
+        bridge.unreached.connect(lambda _, line: (setattr(watch, "ending", line), application.quit()))
         QTimer.singleShot(int((START_BOUND_S + WARM_UP_S + ROUNDS * ROUND_S) * 1e3), application.quit)
         application.exec()
         flow.close()

@@ -11,13 +11,14 @@ from driving import run
 from reachable import Bus, OnTcp, OnWire, there, tool, until
 
 from nexuslink.device.course import UP, State
-from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import NoToolError
-from nexuslink.device.finders import SerialFinder, SimulatedFinder
+from nexuslink.device.finders import RadioFinder, SerialFinder, SimulatedFinder
 from nexuslink.device.keeping import FIND_S, address, connection, discovery_for, is_tool, kept, meant
+from nexuslink.device.nexus import Nexus
 from nexuslink.device.remembered import USUAL, RememberedTool, RememberedTools
 from nexuslink.device.verdict import Verdict
 from nexuslink.transport.errors import UrlError
+from nexuslink.transport.url import make_transport
 
 NOBODY = RememberedTools(lambda: None)
 
@@ -37,7 +38,7 @@ def test_one_tool_by_every_name_that_it_has(tmp_path: Path) -> None:
             remembered.rename("SIM-00007", "The one in the kitchen")
             names = ("SIM-00007", "tool:", "tool:SIM-00007", "tool:sim-00007", "TOOL:the one in the kitchen")
             for name in names:
-                supervisor = await kept(name, discovery=Discovery([]), remembered=remembered, cache=None)
+                supervisor = await kept(name, finders=[], remembered=remembered, cache=None)
                 assert supervisor.nexus is not None
                 assert supervisor.nexus.info.serial_number == "SIM-00007", name
                 assert supervisor.state in UP
@@ -51,7 +52,7 @@ def test_it_is_kept_until_it_is_let_go(tmp_path: Path) -> None:
     async def work() -> None:
         one = OnTcp(tool(7))
         async with there(one):
-            supervisor = await kept(one.url, discovery=Discovery([]), remembered=None, cache=None)
+            supervisor = await kept(one.url, finders=[], remembered=None, cache=None)
             await one.go()
             await until(lambda: supervisor.state is State.LOST)
             await one.come()
@@ -117,18 +118,25 @@ def test_radios_on_which_a_tool_has_been_are_looked_on_again() -> None:
     assert meant("tool:NX-1?radio=bumble:air:y", remembered).radios == ("bumble:air:y", "bumble:air:x")
     names = [finder.name for finder in discovery_for(meant("NX-1", remembered)).finders]
     assert names == ["the serial ports", "Bluetooth", "Bluetooth"]  # and not the simulated tool inside this program
+    there = [RadioFinder("bumble:air:x"), SimulatedFinder()]
+    assert discovery_for(meant("NX-1", remembered), there).finders == (there[0],)  # each radio once
 
 
 def test_a_tool_that_is_nowhere_is_said_in_time_whoever_else_is_there() -> None:
-    """Another tool at a port, and the simulated one, are asked; that they are others says nothing of this one."""
+    """Another tool at a port is asked; that it is another says nothing of this one. The simulated one is not asked."""
 
     async def work() -> None:
         bus = Bus()
         other = OnWire(tool(5), bus, named=False)
         async with there(other):
-            discovery = Discovery([SerialFinder(bus), SimulatedFinder()])
             with pytest.raises(NoToolError, match=r"^SIM-00099 is not to be found; is it switched on") as error:
-                await kept("SIM-00099", bound_s=0.7, discovery=discovery, remembered=NOBODY, cache=None)
+                await kept(
+                    "SIM-00099",
+                    bound_s=0.7,
+                    finders=[SerialFinder(bus), SimulatedFinder()],
+                    remembered=NOBODY,
+                    cache=None,
+                )
             assert error.value.verdict is Verdict.NOT_THERE
             await until(lambda: not other.tool.link.tool.firmware.greeted)  # let go of again
 
@@ -149,13 +157,46 @@ def test_an_address_is_tried_once_and_says_why() -> None:
     run(work())
 
 
+def test_a_link_that_came_to_nothing_is_closed_whenever_one_gives_up() -> None:
+    """Given up while it closes: also then nothing stays open."""
+
+    async def work() -> None:
+        open_links = 0
+
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal open_links
+            open_links += 1
+            await reader.read()
+            writer.close()
+            open_links -= 1
+
+        server = await asyncio.start_server(mute, "127.0.0.1", 0)
+        async with server:
+            url = f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            with pytest.raises(NoToolError):
+                await kept(url, remembered=None, cache=None)
+            for turns in range(6):
+                nexus = Nexus(make_transport(url))
+                await nexus.open_link()
+                closing = asyncio.create_task(nexus.close())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                closing.cancel()
+                await asyncio.wait((closing,))
+                if not turns:  # it had not begun
+                    await nexus.close()
+            await until(lambda: not open_links)
+
+    run(work())
+
+
 @pytest.mark.parametrize("target", ["address", "NX-4"])
 def test_given_up_in_the_middle_it_leaves_nothing(target: str) -> None:
     async def work() -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute:
             url = f"tcp:127.0.0.1:{mute.getsockname()[1]}"
             work = asyncio.create_task(
-                kept(url if target == "address" else target, discovery=Discovery([]), remembered=None, cache=None)
+                kept(url if target == "address" else target, finders=[], remembered=None, cache=None)
             )
             await asyncio.sleep(0.2)
             work.cancel()

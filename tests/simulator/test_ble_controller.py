@@ -14,6 +14,7 @@ from bumble.device import Device, DeviceConfiguration, Peer
 from bumble.host import Host
 from bumble.link import LocalLink
 from nexus_simulator.ble.controller import AirController
+from nexus_simulator.ble.host import QuietHost
 from nexus_simulator.ble.radio import Air
 
 TOOL = hci.Address("C1:00:00:00:00:01")
@@ -208,3 +209,25 @@ def test_a_passive_scan_gets_no_response() -> None:
         assert AdvertisingData.from_bytes(ADVERTISED).ad_structures
 
     play(True, scenario)
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_an_answer_that_is_given_up_as_it_comes_is_no_error(mended: bool) -> None:
+    """An adapter that is switched off in the middle of an attempt to connect."""
+    failed: list[object] = []
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context["exception"]))
+        controller = AirController("host", Air())
+        host = (QuietHost if mended else Host)(controller, controller)
+        await host.reset()
+        asking = asyncio.ensure_future(host.send_sync_command(hci.HCI_Read_BD_ADDR_Command()))
+        await asyncio.sleep(0)  # asked, and the answer is on its way
+        assert host.pending_response is not None
+        host.pending_response.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        controller.remove()
+
+    run(scenario())
+    assert [type(error) for error in failed] == ([] if mended else [asyncio.InvalidStateError])

@@ -117,7 +117,7 @@ def test_an_interval_that_is_too_long_makes_the_tool_drop_and_count() -> None:
         tool = await tool_on(air)
         host = await Central(air).meet(tool)
         await host.start()
-        await asyncio.sleep(60.0)
+        await asyncio.sleep(20.0)
         assert host.statuses[-1].interval_us == 400_000
         air.interval_ms = 7.5
         host.gone()
@@ -140,27 +140,6 @@ def test_a_link_that_is_too_small_is_refused_by_the_protocol(mtu: int) -> None:
         for opcode, payload in ((Opcode.HELLO, HelloRequest(1, 0).pack()), (Opcode.START, StartRequest(3).pack())):
             assert (await host.ask(opcode, payload)).status == Status.LINK_TOO_SMALL
         assert tool.tool.max_message == mtu - 3
-        host.gone()
-        await tool.close()
-
-    run(scenario())
-
-
-@pytest.mark.parametrize("mtu", [MIN_LINK_MESSAGE + 3, 100, 185, 247])
-def test_any_larger_mtu_carries_two_streams_at_1_khz(mtu: int) -> None:
-    async def scenario() -> None:
-        air = Air()
-        tool = await tool_on(air)
-        host = await Central(air).meet(tool, mtu)
-        hello = HelloResponse.unpack((await host.ask(Opcode.HELLO, HelloRequest(1, 0).pack())).payload)
-        assert hello is not None
-        assert hello.max_message == mtu - 3
-        await host.start(1000.0)
-        await asyncio.sleep(3.0)
-        assert max(len(m) for m in host.stream) <= mtu - 3
-        assert is_gapless(host)
-        assert tool.tool.firmware.totals.dropped == 0
-        assert [sum(m[5] for m in host.data if m[4] == stream) > 2900 for stream in (0, 1)] == [True, True]
         host.gone()
         await tool.close()
 
@@ -201,7 +180,9 @@ def test_who_listens_is_told_of_the_button_and_of_the_battery() -> None:
     run(scenario(), limit_s=100.0)
 
 
-@pytest.mark.parametrize(("script", "comes_back"), [("dying-battery", False), ("lost-link", True)])
+@pytest.mark.parametrize(
+    ("script", "comes_back"), [pytest.param("dying-battery", False, marks=pytest.mark.thorough), ("lost-link", True)]
+)
 def test_a_tool_that_ends_the_link_by_itself(script: str, comes_back: bool) -> None:
     async def scenario() -> None:
         air = Air()
@@ -302,10 +283,10 @@ def test_several_tools_on_one_air_at_once() -> None:
         hosts = [await Central(air, n).meet(tool) for n, tool in enumerate(tools)]
         for host in hosts:
             await host.start()
-        await asyncio.sleep(5.0)
+        await asyncio.sleep(2.0)
         for host in hosts:
             assert is_gapless(host)
-            assert len(host.data) > 400
+            assert len(host.data) > 150
             host.gone()
         for tool in tools:
             await tool.close()

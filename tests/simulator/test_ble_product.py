@@ -124,8 +124,8 @@ def test_an_mtu_that_is_too_small_is_one_line_with_what_to_do(mtu: int) -> None:
     error = run(scenario())
     assert error.status == Status.LINK_TOO_SMALL
     assert str(error).partition(": the tool")[2] == (
-        " refused HELLO: the link carries less than 64 bytes a message, too few to stream (its MTU is too small); "
-        "connect the tool by its cable, or use another Bluetooth adapter"
+        " refused HELLO: the link carries less than 64 bytes a message (its MTU is too small); "
+        "use the tool's cable, or another Bluetooth adapter"
     )
 
 

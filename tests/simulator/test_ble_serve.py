@@ -127,7 +127,8 @@ def test_a_host_that_is_none_of_ours_reads_who_it_is_over_tcp(tcp: str) -> None:
     run(reads_who_it_is(tcp), real=True)
 
 
-@pytest.mark.parametrize("carrier", ["unix-server:", pytest.param("pty:", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("carrier", ["unix-server:", "pty:"])
 def test_a_host_that_is_none_of_ours_reads_who_it_is(carrier: str, tmp_path: Path) -> None:
     where = carrier + (str(tmp_path / "hci") if carrier == "unix-server:" else "")
     with served("--ble", where, "--seed", "3", "--battery", "61") as (_, address):
@@ -149,6 +150,7 @@ def test_bumbles_own_gatt_tool_reads_who_it_is(tcp: str) -> None:
     assert "READ_NOT_PERMITTED" in said[f"{NEXUS_STREAM_UUID.upper()})"]
 
 
+@pytest.mark.thorough
 def test_a_host_in_another_process_streams_dies_and_comes_again(tcp: str) -> None:
     async def scenario(address: str) -> None:
         radio = open_radio(address)
@@ -169,6 +171,7 @@ def test_a_host_in_another_process_streams_dies_and_comes_again(tcp: str) -> Non
     run(scenario(tcp), real=True)
 
 
+@pytest.mark.thorough
 def test_the_button_is_a_signal(tmp_path: Path) -> None:
     bonds = tmp_path / "bonds.json"
 
@@ -224,6 +227,7 @@ def test_bytes_that_are_not_hci_are_cut_off_and_harm_nobody(tcp: str) -> None:
     run(scenario(tcp), real=True)
 
 
+@pytest.mark.thorough
 def test_a_host_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
     async def scenario(address: str) -> None:
         _reader, writer = await asyncio.open_unix_connection(address.removeprefix("unix-client:"), limit=1024)

@@ -41,9 +41,9 @@ def radio() -> Iterator[str]:
 
 def test_scan_info_and_stream(radio: str) -> None:
     ran = nexuslink("scan", "--json", radio=radio)
-    (tool,) = [t for t in json.loads(ran.stdout) if t["url"].startswith("ble:")]
-    assert tool["url"] == "ble://SIM-00003" and tool["simulated"] and tool["detail"].startswith("Bluetooth, -")
-    ran = nexuslink("info", tool["url"], "--json", radio=radio)
+    (tool,) = [t for t in json.loads(ran.stdout) if t["carriers"] == ["Bluetooth"]]
+    assert tool["url"] == "tool:SIM-00003" and tool["simulated"] and tool["rssi_dbm"] < 0
+    ran = nexuslink("info", "ble://SIM-00003", "--json", radio=radio)
     assert ran.returncode == 0, ran.stderr
     said = json.loads(ran.stdout)
     assert (said["serial_number"], said["max_message"], said["simulated"]) == ("SIM-00003", 244, True)
@@ -58,4 +58,4 @@ def test_a_radio_that_is_not_there_is_one_line() -> None:
     assert len(ran.stderr.splitlines()) == 1 and "ble:" in ran.stderr, ran.stderr
     ran = nexuslink("scan", "--json", radio="bumble:tcp-client:127.0.0.1:1")
     assert ran.returncode == 0 and len(json.loads(ran.stdout)) >= 1
-    assert len(ran.stderr.splitlines()) == 1 and ran.stderr.startswith("Bluetooth tools are not listed: ")
+    assert len(ran.stderr.splitlines()) == 1 and ran.stderr.startswith("tools on Bluetooth are not listed: ")

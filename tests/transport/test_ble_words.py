@@ -51,8 +51,11 @@ RAISED: list[tuple[BaseException, type[TransportError], str]] = [
     (dbus("org.bluez.Error.NotReady", "Resource Not Ready"), RadioOffError, "switch it on"),
     (OSError("[WinError -2147020577] The device is not ready for use"), RadioOffError, "switch it on"),
     (unavailable(REASONS.NO_BLUETOOTH), NoRadioError, "plug one in"),
-    (BleakBluetoothNotAvailableError("no virtual radio at tcp-client:127.0.0.1:9: refused", REASONS.NO_BLUETOOTH),
-     NoRadioError, "is `nexuslink sim serve --ble` running there?"),
+    (
+        BleakBluetoothNotAvailableError("no virtual radio at tcp-client:127.0.0.1:9: refused", REASONS.NO_BLUETOOTH),
+        NoRadioError,
+        "is `nexuslink sim serve --ble` running there?",
+    ),
     (BleakError("adapter 'hci0' not found"), NoRadioError, "plug one in"),
     (unavailable(REASONS.NO_BLE_CENTRAL_ROLE), NoRadioError, "plug in another"),
     (unavailable(REASONS.DENIED_BY_USER), RadioDeniedError, PERMISSION),

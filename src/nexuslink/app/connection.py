@@ -7,12 +7,11 @@ one, which begins anew. So a hold on it has no keeper, and its silence is judged
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from nexuslink.app.link_words import away, is_away
-from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import NoToolError
 from nexuslink.device.keeping import kept, meant
 from nexuslink.protocol.exchange import LinkState
@@ -20,6 +19,7 @@ from nexuslink.transport.errors import TransportError
 
 if TYPE_CHECKING:
     from nexuslink.app.nearby import Near, NearTool
+    from nexuslink.device.finders import Finder
     from nexuslink.device.nexus import Nexus
     from nexuslink.device.progress import Progress
     from nexuslink.device.remembered import RememberedTools
@@ -44,9 +44,11 @@ def only_one(near: Near, remembered: RememberedTools) -> NearTool | None:
 class Connection:
     """``watch(progress)`` at each change, and each second while connected."""
 
-    def __init__(self, discovery: Discovery, remembered: RememberedTools, watch: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, finders: Iterable[Finder], remembered: RememberedTools, watch: Callable[[Progress], None]
+    ) -> None:
         self.url = ""
-        self._discovery = discovery
+        self._finders = finders
         self._remembered = remembered
         self._watch = watch
         self._supervisor: Supervisor | None = None
@@ -74,12 +76,9 @@ class Connection:
         async with self._turn:
             await self._let_go()
             self.url = url
-            wanted = meant(url, self._remembered)
-            elsewhere = wanted.in_process or wanted.radios
             self._supervisor = await kept(
-                url, bound_s=PATIENCE_S, discovery=None if elsewhere else self._discovery, remembered=self._remembered,
-                watch=self._told,
-            )  # fmt: skip
+                url, bound_s=PATIENCE_S, finders=self._finders, remembered=self._remembered, watch=self._told
+            )
             return await self._supervisor.up(0.0)
 
     async def up(self) -> Nexus:

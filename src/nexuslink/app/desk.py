@@ -82,7 +82,7 @@ class Desk:
     def _connection(self) -> Connection:
         from nexuslink.app.connection import Connection
 
-        return Connection(self._discovery, self._remembered, self._watch)
+        return Connection(self._discovery.finders, self._remembered, self._watch)
 
     # -- which tool -----------------------------------------------------------------------------------------------
 

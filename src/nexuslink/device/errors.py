@@ -76,8 +76,8 @@ _WORDS: Final[dict[int, str]] = {
     Status.OUT_OF_RANGE: "a value is outside what it can do",
     Status.NOT_AUTHORISED: "it is locked; unlock it with the code from inside its base",
     Status.LINK_TOO_SMALL: (
-        f"the link carries less than {MIN_LINK_MESSAGE} bytes a message, too few to stream (its MTU is too small); "
-        "connect the tool by its cable, or use another Bluetooth adapter"
+        f"the link carries less than {MIN_LINK_MESSAGE} bytes a message (its MTU is too small); "
+        "use the tool's cable, or another Bluetooth adapter"
     ),
     Status.BAD_CRC: "the record's check does not fit its bytes; send it again",
 }

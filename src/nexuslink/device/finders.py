@@ -161,7 +161,7 @@ class RadioFinder:
     quick = False
 
     def __init__(self, radio: str | None = None) -> None:
-        self._radio = radio
+        self.radio = radio
 
     async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
         """Everybody near, the strongest first."""
@@ -174,7 +174,7 @@ class RadioFinder:
         """For whoever listens for longer: not yet entered."""
         from nexuslink.transport.ble_scan import BleScan
 
-        return BleScan(self._radio)
+        return BleScan(self.radio)
 
 
 def heard(tool: Found) -> FoundTool:

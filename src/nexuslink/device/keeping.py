@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -23,7 +23,7 @@ from nexuslink.device.cache import ToolCache
 from nexuslink.device.course import UP, State
 from nexuslink.device.discovery import Discovery, usual_finders
 from nexuslink.device.errors import NoToolError
-from nexuslink.device.finders import MARK, RadioFinder, SimulatedFinder
+from nexuslink.device.finders import MARK, Finder, RadioFinder, SimulatedFinder
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import Progress
 from nexuslink.device.remembered import USUAL, RememberedTools
@@ -108,19 +108,20 @@ def _radio(url: str) -> str:
     return parsed.params.get("radio", "") if parsed.scheme == "ble" else ""
 
 
-def discovery_for(wanted: Meant) -> Discovery:
-    """Every usual finder, and the other radios on which this tool may be.
+def discovery_for(wanted: Meant, finders: Iterable[Finder] | None = None) -> Discovery:
+    """Every usual finder, or ``finders``, and the other radios on which this tool may be.
 
     The simulated tool inside this program is meant only by its address: a served one may have the same serial number.
     """
     if wanted.in_process:
         return Discovery([])
-    finders = [finder for finder in usual_finders() if not isinstance(finder, SimulatedFinder)]
-    return Discovery([*finders, *(RadioFinder(radio) for radio in wanted.radios)])
+    real = [one for one in (usual_finders() if finders is None else finders) if not isinstance(one, SimulatedFinder)]
+    heard = {one.radio for one in real if isinstance(one, RadioFinder)}
+    return Discovery([*real, *(RadioFinder(radio) for radio in wanted.radios if radio not in heard)])
 
 
 async def kept(
-    target: str, *, bound_s: float = FIND_S, discovery: Discovery | None = None,
+    target: str, *, bound_s: float = FIND_S, finders: Iterable[Finder] | None = None,
     remembered: RememberedTools | None = USUAL, cache: ToolCache | None = USUAL_CACHE, streaming: bool = False,
     once: bool = False, rng: Random | None = None, watch: Callable[[Progress], None] | None = None,
 ) -> Supervisor:  # fmt: skip
@@ -130,12 +131,12 @@ async def kept(
     is tried once; a serial number is looked for during ``bound_s``, and an attempt that is under way then is let end.
     Nothing is left over when it raises or is cancelled. ``once``: one connection, whose silence nobody judges; when it
     has ended there is no other. A tool inside this program always has only one, and is not remembered. ``watch``: see
-    `Supervisor.subscribe`, from the beginning.
+    `Supervisor.subscribe`, from the beginning. ``finders``: who looks, else the usual ones.
     """
     wanted = meant(target, remembered)
     once |= wanted.in_process
     supervisor = Supervisor(
-        wanted.target, discovery or discovery_for(wanted), streaming=streaming, rng=rng, cache=cache,
+        wanted.target, discovery_for(wanted, finders), streaming=streaming, rng=rng, cache=cache,
         remembered=None if wanted.in_process else remembered, asks=not once, once=once,
     )  # fmt: skip
     if watch is not None:

@@ -217,8 +217,10 @@ class Nexus(Commands):
             pass  # the link is on its way out; the tool stops by itself when it sees that
         finally:
             self._end("closed by this program")
-            await self._control.close()
-            await self.transport.close()
+            try:
+                await self._control.close()
+            finally:  # whoever waits may give up: the link is closed all the same
+                await self.transport.close()
 
     def pause(self) -> None:
         """Ask the carrier to hold back, where it can."""
