@@ -25,6 +25,7 @@ everywhere   bleak bounds few of its calls, and an unpaired access to an encrypt
              attempt. The others encrypt by themselves with a peer for which they have a key, and a peer is an address
              (on macOS a UUID that stands for one): whoever keeps bonds compares `BleTransport.address`.
 Linux        AcquireNotify is asked for: StartNotify goes by way of D-Bus signals and lost 8 of 1000 messages at 500 Hz.
+             What has no key is paired before it subscribes: after a refusal BlueZ takes a subscription for one in use.
              It is given back before `disconnect`: bluetoothd 5.66 crashes when it is given back afterwards.
 Windows      a second ``start_notify`` makes every message come twice (bleak #1214): each connection has its own client,
              and subscribes once.
@@ -262,7 +263,7 @@ class BleTransport:
 
         characteristics = self._characteristics(client)
         connection.control = characteristics[0]
-        if self._bond and sys.platform != "darwin":
+        if (self._bond or self.bonded is False) and sys.platform != "darwin":
             await self._pair(client)
         for characteristic in characteristics:
             try:
