@@ -39,7 +39,7 @@ from nexuslink.transport.url import make_transport
 FIND_S, PAIRING_S = 2.0, 3.0
 SCAN_S = ble_scan.START_TIMEOUT_S + 2 * ble_scan.STOP_TIMEOUT_S + 3 * CANCEL_S
 """To begin to listen, and to end it."""
-CLOSE_S = 2 * (ble.CLOSE_TIMEOUT_S + CANCEL_S)
+CLOSE_S = ble.DISCONNECT_TIMEOUT_S + ble.CLOSE_TIMEOUT_S + 2 * CANCEL_S
 OPEN_S = SCAN_S + FIND_S + ble.CONNECT_TIMEOUT_S + PAIRING_S + 3 * CANCEL_S + CLOSE_S
 ASK_S = 1.0 + ble.WRITE_TIMEOUT_S + CANCEL_S
 """One request, where the write of it does not get through either."""

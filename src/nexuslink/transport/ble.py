@@ -25,6 +25,7 @@ everywhere   bleak bounds few of its calls, and an unpaired access to an encrypt
              attempt. The others encrypt by themselves with a peer for which they have a key, and a peer is an address
              (on macOS a UUID that stands for one): whoever keeps bonds compares `BleTransport.address`.
 Linux        AcquireNotify is asked for: StartNotify goes by way of D-Bus signals and lost 8 of 1000 messages at 500 Hz.
+             What has no key is paired before it subscribes: after a refusal BlueZ takes a subscription for one in use.
              It is given back before `disconnect`: bluetoothd 5.66 crashes when it is given back afterwards.
 Windows      a second ``start_notify`` makes every message come twice (bleak #1214): each connection has its own client,
              and subscribes once.
@@ -192,7 +193,7 @@ class BleTransport:
             found = await self._find(connection)
             self.bonded, self.address = found.bonded, found.address
             await self._connect(connection, found)
-            await self._held(connection, Step.SUBSCRIBE, self._subscribe(connection), self._pairing_s)
+            await self._let_in(connection)
             if lifeline.reason is not None:
                 raise LinkLostError(lifeline.reason)
         except BaseException:
@@ -244,6 +245,15 @@ class BleTransport:
         connection.client = client
         await self._held(connection, Step.CONNECT, client.connect(), CONNECT_TIMEOUT_S)
 
+    async def _let_in(self, connection: _Connection) -> None:
+        """Subscribe. A refused pairing ends the connection on Linux, and nothing else tells what it was."""
+        try:
+            await self._held(connection, Step.SUBSCRIBE, self._subscribe(connection), self._pairing_s)
+        except LinkLostError:
+            if self.bonded is not False or connection.lifeline.reason != f"{self._name}: {_ENDED}":
+                raise
+            raise PairingError(f"{self._name}: the tool does not let this computer in; {BUTTON}") from None
+
     async def _subscribe(self, connection: _Connection) -> None:
         client = connection.client
         assert client is not None
@@ -253,7 +263,7 @@ class BleTransport:
 
         characteristics = self._characteristics(client)
         connection.control = characteristics[0]
-        if self._bond and sys.platform != "darwin":
+        if (self._bond or self.bonded is False) and sys.platform != "darwin":
             await self._pair(client)
         for characteristic in characteristics:
             try:

@@ -14,8 +14,9 @@ from typing import Any, Final, TypeVar
 from nexuslink.transport.errors import LinkLostError
 
 T = TypeVar("T")
-CANCEL_S: Final = 1.0
-"""How long a cancelled call may take to clean up behind itself; after that it is left to do so alone."""
+CANCEL_S: Final = 3.0
+"""How long a cancelled call may take to clean up behind itself; after that it is left to do so alone. BlueZ takes 2 s
+to disconnect, and who connects again before that is disconnected too."""
 
 _left_alone: set[asyncio.Future[Any]] = set()
 
