@@ -25,7 +25,7 @@ from runner.install import clean_environ
 from runner.progress import run_bounded
 from runner.system import BLUEZ, missing_tools
 
-SUITES = ("tests/transport/test_contract.py", "tests/transport/test_ble_links.py", "tests/bluez")
+SUITES = ("tests/transport/test_contract.py", "tests/transport/test_ble_links.py")
 """What runs in the guest when nothing else is asked for."""
 SMOKE = "test_bytes_arrive_whole_and_in_order or test_a_request_is_answered or test_opened_again_after_the_peer_hung_up"
 LIMIT_S = 900.0
