@@ -71,12 +71,14 @@ def assert_nothing_lost(nexus: Nexus, totals: SessionTotals, seconds: float) -> 
 
 
 @pytest.mark.thorough
-def test_ten_minutes_of_two_streams_at_1_khz_lose_nothing() -> None:
-    async def scenario() -> tuple[Nexus, SessionTotals]:
-        return await streamed(await tool_on_air(), 600.0)
+def test_a_minute_of_two_streams_at_1_khz_loses_nothing() -> None:
+    """Ten minutes: `./run bench ble`, which gates on what is lost."""
 
-    nexus, totals = run(scenario(), limit_s=700.0)
-    assert_nothing_lost(nexus, totals, 600.0)
+    async def scenario() -> tuple[Nexus, SessionTotals]:
+        return await streamed(await tool_on_air(), 60.0)
+
+    nexus, totals = run(scenario(), limit_s=100.0)
+    assert_nothing_lost(nexus, totals, 60.0)
 
 
 def test_what_the_air_repeats_is_not_lost() -> None:
