@@ -22,19 +22,14 @@ OLDEST = (3, 11)
 PROBE_LIMIT_S = 20.0
 TEST_LIMIT_S = 1200.0
 #: What the other interpreters need not repeat: the tests of ./run start whole environments, those of the suites start
-#: this machine's own interpreter again and again, evaluation computes for long with what is tested by itself, and
+#: this machine's own interpreter again and again, estimation, calibration and evaluation are numpy's numbers, and
 #: moments are many of the same.
-NOT_AGAIN = tuple(
-    f"--ignore=tests/{room}"
-    for room in ("run", "hil", "benchmarks", "soak", "firmware_protocol", "evaluation", "moments")
-)
+_ONCE = "run hil benchmarks soak firmware_protocol estimation calibration evaluation moments"
+NOT_AGAIN = tuple(f"--ignore=tests/{room}" for room in _ONCE.split())
 
 #: What ``--other-pythons``, for CI, leaves to its neighbours on an interpreter between the oldest and the newest: what
 #: breaks on it, and on neither of them, is a matter of the language and not of windows and numbers.
-NEIGHBOURS = tuple(
-    f"--ignore=tests/{room}"
-    for room in ("app", "calibration", "device", "estimation", "live", "simulator", "transport")
-)
+NEIGHBOURS = tuple(f"--ignore=tests/{room}" for room in ("app", "device", "live", "simulator", "transport"))
 
 _PROBE = "import sys, ssl, ctypes, venv; print(*sys.version_info[:3], sys.implementation.name)"
 

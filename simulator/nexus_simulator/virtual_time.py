@@ -43,6 +43,6 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         """Seconds of this loop's own clock."""
         return BEGIN_S + self._jumping.skipped_s
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Threads live in real time: since Python 3.12 a loop's runner would give them some of this loop's seconds."""
         await super().shutdown_default_executor()

@@ -89,20 +89,24 @@ def test_small_angles_are_exact() -> None:
     )
 
 
-MEASURED = {  # mean over the eight recordings by an independent program: rmse, sensor axis, 95 %, largest, rest; deg
+MEASURED = {  # mean over recordings by an independent program: rmse, sensor axis, 95 %, largest, rest; deg
     "vqf": (0.505287525631928, 0.3544071594515247, 0.8900286806136619, 1.653839761833698, 0.20279633924506493),
     "imufusion": (4.123949244914435, 2.883002146114506, 8.72786574561351, 13.674828303933491, 0.2914206088696639),
-    "madgwick": (2.076248569398823, 1.4513935304533832, 3.6083899155222205, 4.810573858524509, 0.23175626797573812),
+    "madgwick": (1.2556278177488474, 0.8724141882746806, 2.1129857237553167, 3.0811834405968463, 0.1287287520398281),
 }
+RECORDINGS = {"madgwick": (2, 4)}
+"""All eight but for this one, which takes the 120 us a sample of pure Python."""
 
 
 @pytest.mark.parametrize("name", ["vqf", "imufusion", pytest.param("madgwick", marks=pytest.mark.thorough)])
 def test_peers_score_as_measured_by_another_program(name: str) -> None:
     if not PEERS[name].installed:
         pytest.skip(f"{PEERS[name].package} is not installed: pip install nexuslink[evaluate]")
-    scores = [score(load_recording(file), PEERS[name].run, cuts=()) for file in attitude_files()]
+    files = attitude_files()
+    assert len(files) == 8
+    chosen = [files[n] for n in RECORDINGS.get(name, range(8))]
+    scores = [score(load_recording(file), PEERS[name].run, cuts=()) for file in chosen]
     figures = [(s.rmse_deg, s.tip_rmse_deg, s.p95_deg, s.max_deg, s.rest_rmse_deg) for s in scores]
-    assert len(scores) == 8
     np.testing.assert_allclose(np.mean(figures, axis=0), MEASURED[name], atol=1e-6, rtol=0)
 
 
