@@ -23,13 +23,13 @@ PROBE_LIMIT_S = 20.0
 TEST_LIMIT_S = 1200.0
 #: What the other interpreters need not repeat: the tests of ./run start whole environments, those of the suites start
 #: this machine's own interpreter again and again, estimation, calibration and evaluation are numpy's numbers, and
-#: moments are many of the same.
-_ONCE = "run hil benchmarks soak firmware_protocol estimation calibration evaluation moments"
+#: moments are many of the same. The simulated tool is run by whoever connects to it.
+_ONCE = "run hil benchmarks soak firmware_protocol estimation calibration evaluation moments simulator"
 NOT_AGAIN = tuple(f"--ignore=tests/{room}" for room in _ONCE.split())
 
 #: What ``--other-pythons``, for CI, leaves to its neighbours on an interpreter between the oldest and the newest: what
 #: breaks on it, and on neither of them, is a matter of the language and not of windows and numbers.
-NEIGHBOURS = tuple(f"--ignore=tests/{room}" for room in ("app", "device", "live", "simulator", "transport"))
+NEIGHBOURS = tuple(f"--ignore=tests/{room}" for room in ("app", "cli", "device", "live", "recording", "transport"))
 
 _PROBE = "import sys, ssl, ctypes, venv; print(*sys.version_info[:3], sys.implementation.name)"
 
