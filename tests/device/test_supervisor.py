@@ -258,12 +258,13 @@ def test_another_tool_at_the_same_address_is_not_taken_for_it() -> None:
             k = Kept(one.url)
             k.supervisor.connect()
             await k.data()
+            before = len(k.tools)
             await one.go()
             other._port = one._port
             async with there(other):
                 await until(lambda: Verdict.OTHER_TOOL in k.verdicts)
                 assert any("SIM-00004 is there, not SIM-00003" in progress.sentence for progress in k.told)
-                before = len(k.tools)
+                assert len(k.tools) == before
             await one.come()
             await k.data()
             assert len(k.tools) > before
