@@ -137,7 +137,7 @@ def test_the_same_address_without_the_key_is_refused(tmp_path: Path) -> None:
         await paired(where, remembered)
         impostor = Impostor(where)
         k = await tried(where, remembered, impostor, Verdict.KEY_LOST)
-        assert "the tool has forgotten this computer" in k.said(Verdict.KEY_LOST)
+        assert "the tool no longer knows this computer" in k.said(Verdict.KEY_LOST)
         assert k.supervisor.progress.connections == impostor.counts.received == 0
         k = await tried(where, None, Impostor(where), Verdict.CONNECTED)  # control: that is what it is refused by
         assert k.supervisor.progress.connections == 1
@@ -188,11 +188,9 @@ def test_a_person_is_asked_to_pair_once_and_not_again_and_again() -> None:
 @pytest.mark.parametrize("said", [True, False])
 def test_where_the_system_says_who_has_a_key_that_counts(tmp_path: Path, said: bool, monkeypatch: Any) -> None:
     """As BlueZ does."""
-    monkeypatch.setattr("nexuslink.transport.ble_nearby.bonded", lambda _: said)
 
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
-        monkeypatch.setattr("nexuslink.transport.ble_nearby.bonded", lambda _: True)
         keys = await paired(where, remembered)
         monkeypatch.setattr("nexuslink.transport.ble_nearby.bonded", lambda _: said)
         k = Kept(remembered=remembered, where=where)

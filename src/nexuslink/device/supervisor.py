@@ -26,10 +26,12 @@ from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import DeviceError, NoAnswerError, NoToolError, OtherToolError
 from nexuslink.device.finders import MARK, FoundTool
 from nexuslink.device.nexus import Nexus
-from nexuslink.device.progress import LinkFigures, Progress, Watchers
+from nexuslink.device.old_key import OldKey
+from nexuslink.device.opening import Opening
+from nexuslink.device.progress import LinkFigures, Progress, Watchers, sentence
 from nexuslink.device.remembered import RememberedTools
 from nexuslink.device.trust import Trust
-from nexuslink.device.verdict import Judgement, Verdict, judge
+from nexuslink.device.verdict import PERSONAL, Judgement, Verdict, judge
 from nexuslink.protocol.exchange import LinkState
 from nexuslink.transport.errors import LinkLostError, TransportError
 from nexuslink.transport.url import make_transport
@@ -93,6 +95,8 @@ class Supervisor:
         self._pause_s = 0.0
         self._at: FoundTool | None = None
         self._link: Nexus | None = None
+        self._opening: Opening | None = None
+        self._old_key = OldKey()
         self._boot_id: int | None = None
         self._restarts = self._connections = self._holds = 0
         self._wake = asyncio.Event()
@@ -101,6 +105,7 @@ class Supervisor:
         self._actions: dict[Action, Callable[[], Awaitable[Event]]] = {
             Action.LOOK: self._look,
             Action.OPEN: self._open,
+            Action.LET_IN: self._let_in,
             Action.GREET: self._greet,
             Action.SERVE: self._serve,
             Action.PAUSE: self._pause,
@@ -123,6 +128,7 @@ class Supervisor:
             nexus.simulated if nexus is not None else at is not None and at.simulated,
             self._restarts, self._connections,
             LinkFigures.of(nexus, at.rssi_dbm if at is not None else None) if nexus is not None else None,
+            self._number,
         )  # fmt: skip
 
     @property
@@ -217,14 +223,14 @@ class Supervisor:
 
     def _failed(self, error: BaseException) -> Event:
         """An attempt, or a connection, has ended like this."""
-        self._judged = judge(error)
+        self._judged = self._old_key.judged(judge(error))
         if self._judged.verdict is Verdict.IMPOSTOR:
             self._candidates.impostor()
         self.nexus = None
         if self._link is not None and self._link.closed_reason is None:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
         # Pairing asks a person: once, and not again and again. Where it was paired before, a bad link looks the same.
-        asked = self._judged.verdict in (Verdict.NOT_PAIRED, Verdict.KEY_LOST) and not self._connections
+        asked = self._judged.verdict in PERSONAL and not self._connections
         over = asked or (self.once and self._connections > 0)
         return Event.FAILED if self._judged.again and not over else Event.HOPELESS
 
@@ -242,11 +248,17 @@ class Supervisor:
             raise TransportError(f"{self._at.url}: this program uses that address for another tool")
         self._link = Nexus(make_transport(self._trust.dial(self._at, self.serial_number)), self._cache)
         self._link.url = self._at.url  # as a person has it, without what only dialling needs
+        self._opening = Opening(self._link, OPEN_BOUND_S)
+        return await self._let_in()
+
+    async def _let_in(self) -> Event:
+        """Wait for the open link; where a person is asked meanwhile that is told."""
+        assert self._opening is not None
+        assert self._at is not None
         try:
-            await within(self._link.open_link(), OPEN_BOUND_S)
+            return Event.OPENED if await self._opening.news() else Event.ASKED
         except TimeoutError:
             raise TransportError(f"{self._at.url}: no connection within {OPEN_BOUND_S:g} s") from None
-        return Event.OPENED
 
     async def _greet(self) -> Event:
         nexus, at = self._link, self._at
@@ -384,6 +396,9 @@ class Supervisor:
     async def _let_go(self) -> None:
         """Close what is open, at most `CLOSE_BOUND_S` and a little."""
         link, self._link, self.nexus = self._link, None, None
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            await opening.end()
         if link is not None:
             with contextlib.suppress(DeviceError, TransportError, OSError, TimeoutError):
                 await within(link.close(), CLOSE_BOUND_S)
@@ -393,18 +408,13 @@ class Supervisor:
     def _tell(self) -> None:
         self._progress.tell(self.progress)
 
+    @property
+    def _number(self) -> int | None:
+        return self._opening.number if self._opening is not None else None
+
     def _sentence(self) -> str:
-        judged = "" if self._judged is None else self._judged.sentence
         who = self.serial_number or (self._at.url if self._at is not None else "the tool")
-        match self.state:
-            case State.OFF:
-                return judged or "Not connected."
-            case State.SCANNING:
-                return judged or f"Looking for {who}."
-            case State.CONNECTING | State.HANDSHAKING:
-                return f"Connecting to {who}."
-            case _:
-                return judged
+        return sentence(self.state, self._judged.sentence if self._judged is not None else "", who, self._number)
 
 
 assert set(QUIET_NS) == set(UP)
