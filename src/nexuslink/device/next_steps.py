@@ -116,5 +116,5 @@ def next_step(verdict: Verdict, platform: str = sys.platform) -> NextStep:
 def pairing_step(number: int | None) -> NextStep:
     """While a person is asked to confirm a pairing. ``number``: the six digits, where they are known."""
     if number is None:
-        return NextStep("Pairing.", "Confirm the pairing on the tool and in the system's window.")
+        return NextStep("Pairing.", "Confirm the pairing on the tool and in the system's window, where they ask.")
     return NextStep("Pairing.", f"Compare the number {number:06d} on the tool.")

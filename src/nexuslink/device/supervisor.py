@@ -21,7 +21,7 @@ from typing import Final
 from nexuslink.device.bounded import CANCEL_BOUND_S, within
 from nexuslink.device.cache import USUAL, ToolCache
 from nexuslink.device.candidates import Candidates
-from nexuslink.device.course import COURSE, UP, Action, Backoff, Event, State
+from nexuslink.device.course import COURSE, Action, Backoff, Event, State
 from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import DeviceError, NoAnswerError, NoToolError, OtherToolError
 from nexuslink.device.finders import MARK, FoundTool
@@ -29,6 +29,7 @@ from nexuslink.device.nexus import Nexus
 from nexuslink.device.old_key import OldKey
 from nexuslink.device.opening import Opening
 from nexuslink.device.progress import LinkFigures, Progress, Watchers, sentence
+from nexuslink.device.pulse import Pulse
 from nexuslink.device.remembered import RememberedTools
 from nexuslink.device.trust import Trust
 from nexuslink.device.verdict import PERSONAL, Judgement, Verdict, judge
@@ -48,12 +49,6 @@ REPORT_EVERY: Final = 10
 """Looks between two reports of the link's figures."""
 STEADY_S: Final = 1.0
 """A connection that lasts this long is one: pauses begin small again."""
-QUIET_NS: Final = {State.STREAMING: 1_000_000_000, State.READY: 3_000_000_000}
-"""After this long without anything new, on the link's clock, the tool is asked whether it is there."""
-GIVEN_UP_NS: Final = 2_000_000_000
-"""A tool that answers, says that it streams, and sends nothing for this long is reconnected."""
-KNOWN: Final = (LinkState.READY, LinkState.STREAMING)
-"""Not so while somebody lets the tool restart: `Nexus.restart` has its own bound."""
 NEWS_S: Final = 0.4
 """How often, in a pause, the quick finders are asked whether somebody has come."""
 NEWS_BOUND_S: Final = 2.0
@@ -305,7 +300,7 @@ class Supervisor:
         assert nexus is not None
         loop = asyncio.get_running_loop()
         since_s, looks = loop.time(), 0
-        heard, heard_ns = self._heard(nexus), nexus.now_ns
+        pulse = Pulse(nexus, self.state is State.STREAMING)
         while True:
             if nexus.closed_reason is not None:
                 raise LinkLostError(nexus.closed_reason)
@@ -315,14 +310,8 @@ class Supervisor:
             if self._streaming and nexus.state is LinkState.READY:
                 await nexus.start()
                 continue
-            if (now := self._heard(nexus)) != heard:
-                heard, heard_ns = now, nexus.now_ns
-            elif self._asks and nexus.now_ns - heard_ns > QUIET_NS[self.state] and nexus.state in KNOWN:
-                await self._ask(nexus)
-                if self.state is State.READY:
-                    heard_ns = nexus.now_ns
-                elif nexus.now_ns - heard_ns > GIVEN_UP_NS and self._heard(nexus) == heard:
-                    raise NoAnswerError(f"{nexus.url}: the tool answers but sends no data; switch it off and on")
+            if self._asks:
+                await pulse.feel()
             if loop.time() - since_s >= STEADY_S:
                 self._backoff.reset()
             looks += 1
@@ -331,17 +320,6 @@ class Supervisor:
             if looks % NEARER_EVERY == 0 and not self._holds and await self._is_nearer():
                 return Event.NEARER
             await self._sleep(WATCH_S)
-
-    @staticmethod
-    def _heard(nexus: Nexus) -> int:
-        """Grows with everything that comes, and while streaming with stream messages only."""
-        return nexus.decoder.link.received if nexus.state is LinkState.STREAMING else nexus.last_chunk_ns
-
-    async def _ask(self, nexus: Nexus) -> None:
-        """Is it there, and does it know that it streams? Raises what a lost tool is judged by."""
-        so_far = await nexus.totals()
-        if self.state is State.STREAMING and nexus.state is LinkState.STREAMING and not so_far.streaming:
-            raise LinkLostError(f"{nexus.url}: the tool no longer streams; it has restarted")
 
     async def _is_nearer(self) -> bool:
         if self._at is None or self._at.rank == 0:
@@ -415,6 +393,3 @@ class Supervisor:
     def _sentence(self) -> str:
         who = self.serial_number or (self._at.url if self._at is not None else "the tool")
         return sentence(self.state, self._judged.sentence if self._judged is not None else "", who, self._number)
-
-
-assert set(QUIET_NS) == set(UP)

@@ -125,4 +125,4 @@ async def pairable(adapter: str) -> bool | None:
         return value if isinstance(value, bool) else None
     finally:
         bus.disconnect()
-        await bus.wait_for_disconnect()
+        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
