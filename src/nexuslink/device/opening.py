@@ -46,4 +46,5 @@ class Opening:
     async def end(self) -> None:
         """Wherever it is: bounded, and never raises."""
         self._pairing.watch = lambda: None
-        await end(self._task)
+        if not self._task.done():
+            await end(self._task)
