@@ -64,7 +64,8 @@ def kept(scenario: Coroutine[Any, Any, None]) -> None:
 def test_every_outcome_of_an_action_has_a_row() -> None:
     outcomes = {
         Action.LOOK: {Event.FOUND, Event.NOBODY, Event.FAILED},
-        Action.OPEN: {Event.OPENED, Event.FAILED},
+        Action.OPEN: {Event.ASKED, Event.OPENED, Event.FAILED},
+        Action.LET_IN: {Event.ASKED, Event.OPENED, Event.FAILED},
         Action.GREET: {Event.GREETED, Event.FAILED},
         Action.PAUSE: {Event.WAITED, Event.FAILED},
         Action.SERVE: {Event.FAILED, Event.NEARER},
