@@ -195,7 +195,7 @@ def test_a_person_is_asked_to_pair_once_and_not_again_and_again() -> None:
     on_the_air(work())
 
 
-def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path: Path) -> None:
+def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path: Path, monkeypatch: Any) -> None:
     """Control: the same end, without a bond; and with one, but once only."""
 
     class Shy(NexusPeripheral):
@@ -209,8 +209,11 @@ def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path
 
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
-        k = await tried(where, remembered, Shy(Options(seed=3), where, OPEN), Verdict.LINK_LOST)
-        assert Verdict.KEY_DOUBTED not in k.verdicts
+        for said in (False, None):  # by the system: that it has none, or nothing
+            with monkeypatch.context() as system:
+                system.setattr("nexuslink.transport.ble_nearby.bonded", lambda _, said=said: said)
+                k = await tried(where, remembered, Shy(Options(seed=3), where, OPEN), Verdict.LINK_LOST)
+            assert not k.verdicts & {Verdict.KEY_DOUBTED, Verdict.NOT_PAIRED}
         keys = await paired(where, remembered)
         shy = Shy(Options(seed=3), where, OPEN)
         shy.ends, shy.guard.bonds = 1, keys
