@@ -24,8 +24,8 @@ from nexuslink.device.discovery import Discovery
 from nexuslink.device.finders import RadioFinder, SerialFinder
 from nexuslink.device.remembered import RememberedTool, RememberedTools
 from nexuslink.live import pipeline
+from nexuslink.live.connections import EVENT_GAP, EVENT_RESUME
 from nexuslink.live.replay import replay
-from nexuslink.live.session import EVENT_GAP, EVENT_RESUME
 from nexuslink.recording.reader import SessionReader
 from nexuslink.release.hold import StopReason
 
