@@ -34,20 +34,6 @@ REAL = "NX-000005"
 _numbers = itertools.count()
 
 
-@pytest.fixture
-def until(application):
-    """Like the usual one, but asleep in between: tool and program run in this process."""
-
-    def wait(condition) -> None:
-        end = time.monotonic() + GUARD_S
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            application.processEvents()
-            time.sleep(0.005)
-
-    return wait
-
-
 class World:
     """Tools on a loop of their own, and what the system lists."""
 
