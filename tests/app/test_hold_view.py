@@ -187,6 +187,18 @@ def test_light_theme_is_light(window, view, show):
     assert near(pixel(view, QPoint(5, 5)), LIGHT.ground)
 
 
+def test_a_hold_that_has_ended_keeps_its_dot_and_its_bar_when_the_window_changes(window, view, show, settle):
+    driver = show(Driver(path=level(20.0, 15.0, 40.0)), 20.0)
+    view.refresh(driver.stop(StopReason.USER).snapshot, driver.ring)
+    for size in ((960, 540), (1280, 720)):
+        window.resize(*size)
+        settle()
+        assert view.disc.dot == view.disc._at(*view.disc.split(15.0, 40.0))
+        bar = view.countdown._bar()
+        assert near(pixel(view.countdown, QPoint(round(0.2 * bar.width()), round(bar.center().y()))), STOPPED.in_)
+        assert not near(pixel(view.countdown, QPoint(round(0.6 * bar.width()), round(bar.center().y()))), STOPPED.in_)
+
+
 # -- states ------------------------------------------------------------------------------------------------------------
 
 

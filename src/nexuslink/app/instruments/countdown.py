@@ -43,8 +43,8 @@ class Countdown(Instrument):
             self.update()
         share = min(1.0, held_s / hold_s) if hold_s > 0 else 0.0
         ratio = self.devicePixelRatioF()
-        if int(share * self.width() * ratio) != int(self._share * self.width() * ratio):
-            self._share = share
+        before, self._share = self._share, share
+        if int(share * self.width() * ratio) != int(before * self.width() * ratio):
             self.touch(self._bar())
 
     def _bar(self) -> QRectF:

@@ -60,6 +60,8 @@ class LeanDisc(Instrument):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Lean of the tip", parent)
         self._target = LeanTarget(0, 20, 0, 60, 8, "midline", "out", True)
+        self._lean = (math.nan, math.nan)  # degrees along screen right and screen up
+        self._behind: list[tuple[float, float]] = []  # the same, where it was
         self._dot: QPointF | None = None
         self._tail: list[QPointF] = []
         self._guided = False
@@ -94,9 +96,11 @@ class LeanDisc(Instrument):
             or guided != self._guided
             or (dot is not None and self._dot is not None and (dot - self._dot).manhattanLength() >= _MOVED)
         )
+        self._lean = (x_deg, y_deg) if known else (math.nan, math.nan)
         if moved or number != self._number:
-            self._dot, self._guided, self._number = dot, guided, number
-            self._tail = [self._at(x, y) for x, y in tail()]
+            self._guided, self._number = guided, number
+            self._behind = tail()
+            self._put()
             self.update()
             self.say(f"{number} from vertical" if known else "unknown")
 
@@ -130,14 +134,16 @@ class LeanDisc(Instrument):
         return angle_deg * math.cos(turn), angle_deg * math.sin(turn)
 
     def dressed(self) -> None:
-        """The face is drawn again."""
+        """The face is drawn again, dot and tail put where they belong now."""
         self._back = None
+        self._put()
         self._written.clear()
         self._pens = [self._tail_pen((at + 1) / (TAIL_POINTS + 1)) for at in range(TAIL_POINTS)]
 
     def resizeEvent(self, event: object) -> None:  # noqa: N802
-        """The face is drawn again; what lies outside it belongs to the ring."""
+        """Face, dot and tail for the new size; what lies outside the face belongs to the ring."""
         self._back = None
+        self._put()
         self.setMask(QRegion(self.rect(), QRegion.RegionType.Ellipse))
 
     def draw(self, painter: QPainter) -> None:
@@ -183,6 +189,11 @@ class LeanDisc(Instrument):
         if far > reach:
             x, y = x * reach / far, y * reach / far
         return QPointF(self.width() / 2 + x, self.height() / 2 + y)
+
+    def _put(self) -> None:
+        """Dot and tail to where they belong at this size: an ended hold is never fed again."""
+        self._dot = None if math.isnan(self._lean[0]) else self._at(*self._lean)
+        self._tail = [self._at(x, y) for x, y in self._behind]
 
     def _aim(self) -> QPointF:
         """The middle of the target."""
