@@ -36,7 +36,7 @@ MINE = NearTool(
     "My Nexus", "tool:NX-000123", "NX-000123", "NX-000123", False, ("Bluetooth",), -58, 4, True, True, "last used today"
 )
 WIRED = NearTool("Core Nexus", "serial:/dev/ttyACM7", "usb:1", None, False, ("USB",))
-SIZES = [(960, 540), (1280, 720), (1920, 1080), (1000, 900), (1900, 600)]
+SIZES = [(800, 450), (800, 600), (1280, 720), (1920, 1080), (1900, 600)]
 
 
 def connect(window) -> ConnectView:
@@ -202,7 +202,7 @@ def test_broken_text_fits_its_box(view, window, settle, size):
             view.pick(SITES[site])
         for part in view._parts:
             if isinstance(part, Text) and part._wrap and part.text:
-                metrics = QFontMetricsF(font(part.px(part._size), part._bold))
+                metrics = QFontMetricsF(font(part.type_px(part._size), part._bold))
                 room = part.rect().toRectF()
                 room.setHeight(10_000)
                 needed = metrics.boundingRect(room, Qt.TextFlag.TextWordWrap, part.text).height()

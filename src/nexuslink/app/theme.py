@@ -24,6 +24,10 @@ GRID = 8
 RADIUS = 12
 
 
+LEAST_TYPE = 12
+"""Logical pixels: small print stays readable in a small window, where all else shrinks with the page."""
+
+
 class Type(IntEnum):
     """The four sizes of type, in design pixels (at 720 lines)."""
 
@@ -207,6 +211,11 @@ def palette(tokens: Tokens) -> QPalette:
     for which, colour in colours.items():
         made.setColor(which, QColor(colour))
     return made
+
+
+def type_px(size: float, unit: float) -> int:
+    """A size of type in whole logical pixels, ``unit`` of them to a design pixel."""
+    return max(LEAST_TYPE, round(size * unit))
 
 
 @lru_cache(maxsize=256)

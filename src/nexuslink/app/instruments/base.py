@@ -14,7 +14,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
-from nexuslink.app.theme import DARK, Tokens, colour
+from nexuslink.app.theme import DARK, Tokens, colour, type_px
 
 if TYPE_CHECKING:
     _Base = QWidget
@@ -44,6 +44,10 @@ class Painted(_Base):
     def px(self, design: float) -> int:
         """Design pixels to whole logical pixels, at least one."""
         return max(1, round(design * self.unit))
+
+    def type_px(self, size: float) -> int:
+        """A size of type in logical pixels, never too small to be read."""
+        return type_px(size, self.unit)
 
     def draw(self, painter: QPainter) -> None:
         """Paint the whole instrument; the painter is clipped to what is out of date."""

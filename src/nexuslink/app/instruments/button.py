@@ -68,11 +68,11 @@ class Button(Pressable):
         inner = box.adjusted(padding, 0, -padding, 0)
         key_width = 0.0
         if self._key:
-            painter.setFont(fitted(self._key, self.px(Type.SMALL), int(inner.width() / 3)))
+            painter.setFont(fitted(self._key, self.type_px(Type.SMALL), int(inner.width() / 3)))
             key_width = painter.fontMetrics().horizontalAdvance(self._key) + 16 * self.unit
             painter.drawText(inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._key)
             inner.setRight(inner.right() - key_width)
-        painter.setFont(fitted(self.text(), self.px(self._size), int(inner.width()), bold=True))
+        painter.setFont(fitted(self.text(), self.type_px(self._size), int(inner.width()), bold=True))
         word = painter.fontMetrics().horizontalAdvance(self.text())
         if (box.width() + word) / 2 <= inner.right():  # in the middle of the button, if the key leaves room
             inner = box
@@ -116,10 +116,10 @@ class Card(Pressable):
         if not self.detail:
             title = QRectF(left, 0, room, self.height())
         painter.setPen(colour(tokens.text))
-        painter.setFont(fitted(self.text(), self.px(Type.MID), room, bold=True))
+        painter.setFont(fitted(self.text(), self.type_px(Type.MID), room, bold=True))
         painter.drawText(title, Qt.AlignmentFlag.AlignVCenter, self.text())
         painter.setPen(colour(tokens.mute))
-        painter.setFont(fitted(self.detail, self.px(Type.SMALL), room))
+        painter.setFont(fitted(self.detail, self.type_px(Type.SMALL), room))
         painter.drawText(detail, Qt.AlignmentFlag.AlignVCenter, self.detail)
         if not chosen:
             self.focus_frame(painter, self.px(RADIUS))

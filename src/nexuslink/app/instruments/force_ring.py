@@ -104,7 +104,7 @@ class ForceRing(Instrument):
         if self.dirty.intersects(self._number_box()):
             self._draw_number(painter)
         if self._exact and self.dirty.intersects(self._exact_box()):
-            draw_aside(painter, self._exact_box(), self._exact, self._doubted, self.tokens, self.px(Type.SMALL))
+            draw_aside(painter, self._exact_box(), self._exact, self._doubted, self.tokens, self.type_px(Type.SMALL))
 
     def _rounded(self, force_n: float) -> str:
         """Whole newtons; the number shown stays until the value is clearly nearer to another."""
@@ -179,7 +179,7 @@ class ForceRing(Instrument):
             (last, f"{self._scale.stop:g} stop", "mute", False),
         )
         for degrees, text, token, bold in labels:
-            painter.setFont(font(self.px(Type.MID if bold else Type.SMALL), bold))
+            painter.setFont(font(self.type_px(Type.MID if bold else Type.SMALL), bold))
             painter.setPen(colour(getattr(self.tokens, token)))
             spot = self.at(degrees, RADIUS + (34 if bold else 30))
             shift = 26 * self.unit if "stop" in text else 0.0
@@ -211,5 +211,5 @@ class ForceRing(Instrument):
         box = self._number_box()
         painter.setPen(colour(self.tokens.text))
         text = f"{self._number} N"
-        painter.setFont(fitted(text, self.px(Type.BIG), int(box.width()), bold=True))
+        painter.setFont(fitted(text, self.type_px(Type.BIG), int(box.width()), bold=True))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)

@@ -155,7 +155,7 @@ class LeanDisc(Instrument):
         if self._number:
             written = self._written.get(self._number)
             if written is None:
-                written = self.sticker(self._number, font(self.px(Type.MID), bold=True), "text", "panel")
+                written = self.sticker(self._number, font(self.type_px(Type.MID), bold=True), "text", "panel")
                 self._written[self._number] = written
             size = written.deviceIndependentSize()
             left, top = (self.width() - size.width()) / 2, self.height() - 46 * unit - size.height() / 2
@@ -164,7 +164,7 @@ class LeanDisc(Instrument):
             self._draw_turn(painter, *self._turned_by)
         if self._aside:
             box = QRectF(0, self.height() - 33 * unit, self.width(), 22 * unit)
-            draw_aside(painter, box, self._aside, self._doubted, self.tokens, self.px(Type.SMALL))
+            draw_aside(painter, box, self._aside, self._doubted, self.tokens, self.type_px(Type.SMALL))
         if self._dot is None:
             return
         self._draw_tail(painter)
@@ -242,7 +242,7 @@ class LeanDisc(Instrument):
             radius = ring / target.rim * reach
             painter.drawEllipse(middle, radius, radius)
             ring += target.step
-        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setFont(font(self.type_px(Type.SMALL)))
         painter.setPen(colour(tokens.mute))
         for angle in (2 * target.step, target.rim):
             top = middle.y() - angle / target.rim * reach

@@ -61,22 +61,22 @@ class LiveReading(Instrument):
         """Digits, unit, uncertainty, bar, note."""
         tokens, unit = self.tokens, self.unit
         room = self.width() - _UNIT * unit
-        digits = fitted(self._number, self.px(Type.HUGE * 0.8), int(room), bold=True)
+        digits = fitted(self._number, self.type_px(Type.HUGE * 0.8), int(room), bold=True)
         painter.setFont(digits)
         painter.setPen(colour(tokens.mute if self._number == "–" else tokens.text))
         height = -QFontMetricsF(digits).tightBoundingRect("0").top()
         base = _DIGITS * unit / 2 + height / 2
         painter.drawText(0, round(base), self._number)
         left = QFontMetricsF(digits).horizontalAdvance(self._number) + 18 * unit
-        letters = font(self.px(Type.MID), bold=True)
+        letters = font(self.type_px(Type.MID), bold=True)
         painter.setFont(letters)
         painter.drawText(round(left), round(base), self._unit_shown)
         painter.setPen(colour(tokens.mute))
-        painter.setFont(fitted(self._spread, self.px(Type.MID), max(1, int(self.width() - left))))
+        painter.setFont(fitted(self._spread, self.type_px(Type.MID), max(1, int(self.width() - left))))
         painter.drawText(round(left), round(base - 36 * unit), self._spread)
         self._draw_bar(painter)
         painter.setPen(colour(tokens.mute))
-        painter.setFont(fitted(self._note, self.px(Type.SMALL), self.width()))
+        painter.setFont(fitted(self._note, self.type_px(Type.SMALL), self.width()))
         row = QRectF(0, _NOTE[0] * unit, self.width(), _NOTE[1] * unit)
         painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, self._note)
 

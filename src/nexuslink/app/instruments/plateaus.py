@@ -226,7 +226,7 @@ class PlateauTrace(Instrument):
         self._draw_numbers(painter, paper)
         self._draw_names(painter, paper, ratio)
         painter.setPen(colour(tokens.mute))
-        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setFont(font(self.type_px(Type.SMALL)))
         box = QRectF(16 * unit, 4 * unit, 400 * unit, 24 * unit)
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, self._caption())
         _, values = self._shown()
@@ -250,14 +250,14 @@ class PlateauTrace(Instrument):
             top = min(max(self._y(value) - 12 * unit, 0.0), self.height() - 24 * unit)
             box = QRectF(paper.right() + 12 * unit, top, (GUTTER - 12) * unit, 24 * unit)
             text = f"{number(value, digits)} {self._unit_shown}"
-            painter.setFont(fitted(text, self.px(Type.SMALL), int(box.width())))
+            painter.setFont(fitted(text, self.type_px(Type.SMALL), int(box.width())))
             painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _draw_names(self, painter: QPainter, paper: QRectF, ratio: float) -> None:
         """Each captured stretch's name, where there is room for it."""
         unit = self.unit
-        free = QFontMetricsF(font(self.px(Type.SMALL))).horizontalAdvance(self._caption()) + 28 * unit
-        painter.setFont(font(self.px(Type.SMALL), bold=True))
+        free = QFontMetricsF(font(self.type_px(Type.SMALL))).horizontalAdvance(self._caption()) + 28 * unit
+        painter.setFont(font(self.type_px(Type.SMALL), bold=True))
         painter.setPen(colour(self.tokens.text))
         for mark in self._log.marks if self._log else ():
             left = self._x(mark.begin_us) / ratio

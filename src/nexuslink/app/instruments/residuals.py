@@ -116,7 +116,7 @@ class Residuals(Instrument):
         align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft, bold: bool = False,
     ) -> None:  # fmt: skip
         painter.setPen(colour(getattr(self.tokens, ink)))
-        painter.setFont(fitted(text, min(self.px(Type.SMALL), max(1, int(box.height()))), int(box.width()), bold))
+        painter.setFont(fitted(text, min(self.type_px(Type.SMALL), max(1, int(box.height()))), int(box.width()), bold))
         painter.drawText(box, align | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _draw_lane(self, painter: QPainter, lane: QRectF) -> None:

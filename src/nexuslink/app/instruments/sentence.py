@@ -68,12 +68,12 @@ class Sentence(Instrument):
         self._draw_shape(painter, shape, QRectF(1, row.center().y() - side / 2, side, side), QPen(ink, self.px(3.5)))
         row.setLeft(side + 14 * self.unit)
         painter.setPen(colour(self.tokens.mute))
-        painter.setFont(fitted(detail, self.px(Type.MID), int(row.width())))
+        painter.setFont(fitted(detail, self.type_px(Type.MID), int(row.width())))
         painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, detail)
 
     def _broken(self, sentence: str) -> tuple[str, QFont]:
         """The sentence, broken in two near its middle where one line would be too small, and its font."""
-        size, width = self.px(Type.BIG), self.width()
+        size, width = self.type_px(Type.BIG), self.width()
         needed = QFontMetricsF(font(size, True)).horizontalAdvance(sentence)
         words = sentence.split()
         if needed * _SMALLEST <= width or len(words) < 2:

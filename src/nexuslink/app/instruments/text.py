@@ -40,7 +40,7 @@ class Text(Instrument):
     def draw(self, painter: QPainter) -> None:
         """The text, in its box."""
         painter.setPen(colour(getattr(self.tokens, self.ink)))
-        size = self.px(self._size)
+        size = self.type_px(self._size)
         if self._wrap:
             painter.setFont(font(size, self._bold))
             painter.drawText(QRectF(self.rect()), self._align | Qt.TextFlag.TextWordWrap, self.text)

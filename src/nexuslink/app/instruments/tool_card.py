@@ -111,8 +111,8 @@ class ToolCard(Pressable):
     def _draw_title(self, painter: QPainter, area: QRectF) -> None:
         """The name, and right behind it the badge of a simulated tool, which is never what is left out."""
         unit = self.unit
-        letters = font(self.px(Type.MID), bold=True)
-        small = font(self.px(Type.SMALL), bold=True)
+        letters = font(self.type_px(Type.MID), bold=True)
+        small = font(self.type_px(Type.SMALL), bold=True)
         badge = QFontMetricsF(small).horizontalAdvance(WORD) + 28 * unit if self._tool.simulated else 0.0
         room = area.width() - (badge + 14 * unit if badge else 0.0)
         name = QFontMetricsF(letters).elidedText(self._tool.title, Qt.TextElideMode.ElideRight, room)
@@ -126,7 +126,7 @@ class ToolCard(Pressable):
             paint_badge(painter, tag, self.tokens, unit)
 
     def _line(self, painter: QPainter, area: QRectF, text: str, ink: str) -> None:
-        letters = font(self.px(Type.SMALL))
+        letters = font(self.type_px(Type.SMALL))
         painter.setFont(letters)
         painter.setPen(colour(ink))
         painter.drawText(
@@ -136,7 +136,7 @@ class ToolCard(Pressable):
     def _draw_signal(self, painter: QPainter, area: QRectF) -> None:
         """A plug, or bars with their figure under them, or that it is away."""
         tokens, tool, unit = self.tokens, self._tool, self.unit
-        letters = font(self.px(Type.SMALL))
+        letters = font(self.type_px(Type.SMALL))
         painter.setFont(letters)
         if not tool.present:
             painter.setPen(colour(tokens.mute))

@@ -117,7 +117,7 @@ class TurningTool(Instrument):
             painter.setPen(pen)
             painter.setBrush(brush)
             painter.drawPolygon([QPointF(x, y) for x, y in zip(xs[at], ys[at], strict=True)])
-        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setFont(font(self.type_px(Type.SMALL)))
         painter.setPen(colour(tokens.mute))
         words = f"{lean_deg(self._up):.0f}° from upright" if self._up is not None else UNKNOWN
         words = self._caption or words
