@@ -141,14 +141,15 @@ class Pressable(Painted, QAbstractButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
-    def focus_frame(self, painter: QPainter, radius: float) -> None:
-        """The ring round the control that has the keyboard."""
+    def focus_frame(self, painter: QPainter, radius: float, inset: float = 0.0) -> None:
+        """The ring round the control that has the keyboard; ``inset`` inside a frame that says something else."""
         if self.hasFocus():
             width = self.px(3)
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(colour(self.tokens.focus), width))
-            half = width / 2
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(half, half, -half, -half), radius, radius)
+            edge = width / 2 + inset
+            radius = max(0.0, radius - inset)
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(edge, edge, -edge, -edge), radius, radius)
 
 
 def blend(first: str, second: str, share: float) -> QColor:

@@ -130,5 +130,4 @@ class Segment(Pressable):
         painter.setPen(colour(tokens.text))
         painter.setFont(fitted(self.text(), self.type_px(Type.SMALL), int(box.width() - 8), bold=chosen))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self.text())
-        if not chosen:
-            self.focus_frame(painter, self.px(RADIUS))
+        self.focus_frame(painter, self.px(RADIUS), inset=self.px(6) if chosen else 0)
