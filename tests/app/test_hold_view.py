@@ -15,7 +15,7 @@ from nexuslink.app.instruments.doubted import NOT_SURE
 from nexuslink.app.instruments.force_ring import RADIUS, TRACK
 from nexuslink.app.instruments.scale import DIAL_DEG
 from nexuslink.app.theme import DARK, DONE, LIGHT, STOPPED, faded
-from nexuslink.app.views.hold import HoldView
+from nexuslink.app.views.hold import BROKEN, HoldView
 from nexuslink.estimation.doubt import Doubt
 from nexuslink.release.hold import StopReason
 from nexuslink.release.plans import SITES
@@ -275,7 +275,22 @@ def test_broken_session_is_said(view, show):
     show(Driver(path=level(22.5)))
     view.fail("disk full: /tmp; free some space")
     assert view.stale
-    assert view.sentence.said == ("Lost the tool.", "disk full: /tmp; free some space", "fault")
+    assert view.sentence.said == (BROKEN, "disk full: /tmp; free some space", "fault")
+
+
+def test_there_is_a_way_out_of_a_broken_session(view, show):
+    driver = show(Driver(path=level(22.5)))
+    asked = []
+    view.stop.connect(lambda: asked.append("stop"))
+    view.back.connect(lambda: asked.append("back"))
+    view.fail("disk full: /tmp; free some space")
+    view.refresh(driver.batch().snapshot, driver.ring)  # a late picture changes nothing
+    assert view.sentence.said[0] == BROKEN and view.stale
+    QTest.keyClick(view, Qt.Key.Key_Escape)
+    assert view.button.text() == "Back" and asked == ["back"]
+    show(driver)
+    QTest.keyClick(view, Qt.Key.Key_Escape)
+    assert asked == ["back", "stop"]
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

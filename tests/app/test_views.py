@@ -24,7 +24,7 @@ from nexuslink.app.views.keys import KEYS
 from nexuslink.app.views.prepare import PrepareView
 from nexuslink.app.views.result import ResultView
 from nexuslink.app.views.verdict import VerdictView
-from nexuslink.app.words import ENDINGS, ending
+from nexuslink.app.words import ENDINGS, ending, side_word
 from nexuslink.device.finders import SIMULATED_URL
 from nexuslink.device.next_steps import next_step
 from nexuslink.device.verdict import Verdict
@@ -248,7 +248,8 @@ def test_prepare_says_where_and_how(window, site):
     plan = load_plan(site)
     texts = [text.text for text in view._texts]
     assert texts[:2] == [plan.position, plan.place]
-    assert plan.mark_toward in texts[2]
+    assert texts[2] == f"Point the mark to the {side_word(plan.mark_toward)}."
+    assert "ilium" not in texts[2] + view._asked.text
     assert f"{plan.band_low_n:g} to {plan.band_high_n:g} N" in view._asked.text
     assert "assumptions" in view._assumed.text
     assert plan.place in view._map.accessibleDescription()

@@ -253,7 +253,7 @@ class ChooseView(View):
         width, height = self.page_width, self.page_height
         foot = height - 100
         self.place(self._head, MARGIN, 64, 760, 66)
-        self.place(self._tool, MARGIN + 4, 132, 760, 26)
+        self.place(self._tool, MARGIN, 132, 760, 26)
         step, high = _CARD
         for at, card in enumerate(self._cards):
             self.place(card, MARGIN, _TOP + at * step, 416, high)

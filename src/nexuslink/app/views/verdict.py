@@ -155,6 +155,7 @@ class VerdictView(View):
         self._main.setEnabled(state is not State.WRITING)
         self._quiet.setVisible(bool(quiet))
         self._quiet.set_word(quiet or "Back")
+        self._quiet.set_key("" if state is State.CHECKED else "Esc")  # Escape leads out, as it does everywhere
         asking = state in (State.ASKING, State.FAILED)
         self.code.setVisible(asking)
         self._note.setVisible(asking or state is State.OFFERED)
