@@ -23,6 +23,7 @@ from nexuslink.app.theme import Type, colour, font
 DISC_SIZE = 284  # design pixels
 TAIL_POINTS = 12
 _DOT = 14
+_WORDS = 0.56  # height of the words for both sides, in shares of the radius
 _MOVED = 0.3  # logical pixels
 
 
@@ -70,7 +71,7 @@ class LeanDisc(Instrument):
         self._doubted = False
         self._turned_by: tuple[int, int] | None = None
         self._back: QPixmap | None = None
-        self._written: dict[str, QPixmap] = {}  # whole degrees that were shown: at most 181
+        self._written: dict[tuple[str, str], QPixmap] = {}  # whole degrees that were shown, in two inks: at most 362
         self._pens: list[QPen] = []
         self.dressed()
 
@@ -153,10 +154,11 @@ class LeanDisc(Instrument):
         self.blit(painter, self._back)
         unit = self.unit
         if self._number:
-            written = self._written.get(self._number)
+            ink = "mute" if self._doubted else "text"
+            written = self._written.get((self._number, ink))
             if written is None:
-                written = self.sticker(self._number, font(self.type_px(Type.MID), bold=True), "text", "panel")
-                self._written[self._number] = written
+                written = self.sticker(self._number, font(self.type_px(Type.MID), bold=True), ink, "panel")
+                self._written[self._number, ink] = written
             size = written.deviceIndependentSize()
             left, top = (self.width() - size.width()) / 2, self.height() - 46 * unit - size.height() / 2
             painter.drawPixmap(QPointF(round(left), round(top)), written)
@@ -251,10 +253,18 @@ class LeanDisc(Instrument):
                 painter.drawText(box, Qt.AlignmentFlag.AlignCenter, f"{angle:g}°")
         right, left = (target.toward, target.away) if target.mark_on_right else (target.away, target.toward)
         edge = Qt.AlignmentFlag.AlignVCenter
-        box = QRectF(9 * unit, middle.y() - 12 * unit, self.width() - 18 * unit, 24 * unit)
+        above = _WORDS * reach  # beside the target, where the dot seldom is
+        chord = math.sqrt(reach**2 - (above + 12 * unit) ** 2) - 4 * unit
+        box = QRectF(middle.x() - chord, middle.y() - above - 12 * unit, 2 * chord, 24 * unit)
         sides = ((Qt.AlignmentFlag.AlignRight, right), (Qt.AlignmentFlag.AlignLeft, left))
+        metrics = painter.fontMetrics()
         for side, word in sides:
-            painter.setPen(colour(tokens.text if word == target.toward else tokens.mute))
+            ink = colour(tokens.text if word == target.toward else tokens.mute)
+            place = QRectF(metrics.boundingRect(box.toRect(), int((side | edge).value), word))
+            letters = QPainterPath()
+            letters.addText(place.left(), place.top() + metrics.ascent(), painter.font(), word)
+            painter.strokePath(letters, QPen(colour(tokens.panel), 6 * unit, j=Qt.PenJoinStyle.RoundJoin))
+            painter.setPen(ink)
             painter.drawText(box, side | edge, word)
 
     def _draw_tail(self, painter: QPainter) -> None:

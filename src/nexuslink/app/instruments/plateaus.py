@@ -22,7 +22,7 @@ from nexuslink.app.theme import RADIUS, Type, colour, fitted, font
 from nexuslink.app.words import number
 
 SPAN_S: Final = 30
-GUTTER: Final = 96  # design pixels at the right, for the scale's numbers
+GUTTER: Final = 108  # design pixels at the right, for the scale's numbers
 _GAP_US: Final = 500_000  # without readings for longer than this, the line breaks
 _HEAD: Final = 28  # design pixels at the top, for caption and names
 _PAD: Final = 12

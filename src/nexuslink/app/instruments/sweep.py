@@ -24,7 +24,7 @@ from nexuslink.app.theme import RADIUS, Type, colour, font
 
 SPAN_S = 30
 GAP_US = 300_000  # without samples for longer than this, the line breaks
-GUTTER = 60  # design pixels at the right, for the band's numbers
+GUTTER = 72  # design pixels at the right, for the band's numbers
 _SPILL = 3  # columns that an antialiased stroke may reach beyond its own
 _PEN = 2.4  # design pixels
 _PAD = 8  # design pixels above and below the scale

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LOOKING = "Looking for tools."
 PICK = "Pick one, then connect."
 NONE_NEAR = "Still looking."
+_LONGEST = 40
 SIMULATED_TOOL = "the simulated tool"
 
 
@@ -284,7 +285,7 @@ class ConnectView(ConnectPage):
         named = next((tool.title for tool in self._tools if tool.url == self._tried), "")
         if _is_simulated(self._tried):
             return SIMULATED_TOOL
-        return named or self._tried.removeprefix("tool:")
+        return named or _shortened(self._tried.removeprefix("tool:"))
 
     def _said(self) -> Guidance | None:
         """What stands beside the list; without anything to say, the picture of the tool."""
@@ -314,6 +315,11 @@ class ConnectView(ConnectPage):
         """This computer may have to be let in by the tool's button first."""
         tool = next((tool for tool in self._tools if tool.url == self._tried), None)
         return tool is not None and tool.carriers == ("Bluetooth",) and not tool.bonded and not tool.remembered
+
+
+def _shortened(address: str) -> str:
+    """An address that somebody wrote, by its beginning and its end; the small print has all of it."""
+    return address if len(address) <= _LONGEST else f"{address[: _LONGEST // 2]}…{address[-_LONGEST // 2 :]}"
 
 
 def _unlikely(tool: NearTool) -> int:

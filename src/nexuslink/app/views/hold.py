@@ -68,7 +68,7 @@ _ABOUT = {"IMU": ("angle",), "FORCE": ("force",), "TEMPERATURE": ("force",), "NO
 
 SILENT = ("No data. Hold still.", "Nothing arrives from the tool.")
 STOPPING = ("Stopping. Roll off.", "The tool is being told.")
-BROKEN = "Roll off. It broke."
+BROKEN = "Roll off. It failed."
 
 
 class HoldView(View):

@@ -131,4 +131,4 @@ class PrepareView(View):
         self.place(self._assumed, right, _TOP + 336, width - MARGIN - right, 48)
         self.place(self._note, MARGIN + 264, foot, right - MARGIN - 288, 72)
         self.place(self._start, right, foot, width - MARGIN - right, 72)
-        self.place(self._back, MARGIN, foot, 240, 72)
+        self.place(self._back, MARGIN, foot, 248, 72)
