@@ -157,13 +157,23 @@ TEXT_PAIRS = (
     ("text", "in_soft"),
     ("mute", "ground"),
     ("mute", "panel"),
+    ("mute", "raised"),
     ("on_fill", "in_fill"),
     ("on_fill", "stop_fill"),
 )
 # State colours in which letters are set too, while the data are fresh.
 STATE_TEXT_PAIRS = (("warn", "ground"), ("warn", "panel"), ("stop", "ground"), ("in_", "ground"), ("in_", "panel"))
 # Shapes that carry meaning: 3:1 against what they are drawn on.
-SHAPE_PAIRS = (("in_", "ground"), ("warn", "ground"), ("stop", "ground"), ("focus", "ground"), ("text", "raised"))
+SHAPE_PAIRS = (
+    ("in_", "ground"),
+    ("warn", "ground"),
+    ("stop", "ground"),
+    ("focus", "ground"),
+    ("focus", "panel"),
+    ("focus", "in_soft"),
+    ("in_", "raised"),
+    ("text", "raised"),
+)
 
 
 def _linear(channel: int) -> float:

@@ -99,7 +99,10 @@ class Button(Pressable):
         if (box.width() + word) / 2 <= inner.right():  # in the middle of the button, if the key leaves room
             inner = box
         painter.drawText(inner, Qt.AlignmentFlag.AlignCenter, self.text())
-        self.focus_frame(painter, radius)
+        if quiet:
+            self.focus_frame(painter, radius)
+        else:  # the usual ring would not be seen on a fill
+            self.focus_frame(painter, radius, inset=self.px(5), ink=ink_token)
 
 
 class Card(Pressable):

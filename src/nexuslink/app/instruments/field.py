@@ -104,7 +104,7 @@ class Field(Instrument):
         painter.drawText(QRectF(0, 0, self.width(), (LABEL - 6) * unit), Qt.AlignmentFlag.AlignVCenter, self._label)
         focused = self._line.hasFocus()
         width = self.px(3 if focused or self._bad else 1.5)
-        ink = tokens.warn if self._bad else tokens.focus if focused else tokens.line
+        ink = tokens.warn if self._bad else tokens.focus if focused else tokens.mute
         painter.setPen(QPen(colour(ink), width))
         painter.setBrush(colour(tokens.panel))
         half = width / 2
