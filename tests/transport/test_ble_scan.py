@@ -6,9 +6,10 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from bleak.exc import BleakDBusError
 from links import AT_END, run, until
 
 pytest.importorskip("bumble", reason="BLE scans: needs the package bumble, of the extra virtual-ble")
@@ -16,12 +17,13 @@ pytest.importorskip("bumble", reason="BLE scans: needs the package bumble, of th
 from ble_peer import OPEN, RawTool, new_air
 from ble_shouter import CLAIM, SERVICE, Shouter, part
 from moments.air import alone
+from nexus_simulator.ble.backend import BumbleScanner
 from nexus_simulator.ble.radio import Air
 from nexus_simulator.options import Options
 
 from nexuslink.transport.ble_nearby import BAD_SERIAL, NO_SERIAL, TWICE, Found
 from nexuslink.transport.ble_scan import DEAF_S, RETRY_S, BleScan, ble_tools
-from nexuslink.transport.errors import LinkLostError, RadioOffError, TransportError
+from nexuslink.transport.errors import LinkLostError, RadioBusyError, RadioOffError, TransportError
 from nexuslink.transport.url import make_transport
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -204,6 +206,67 @@ def test_where_no_tool_is_near_the_radio_is_asked_anew_now_and_then_only() -> No
         async with BleScan(radio(new_air())) as scan:
             await asyncio.sleep(60.0)
             assert 15 <= scan.restarts <= 60.0 / DEAF_S and scan.trouble is None
+
+    in_virtual_time(scenario())
+
+
+class AsBlueZ(BumbleScanner):
+    """What BlueZ and bleak do together: begun is begun, also for a start that was broken off halfway, and then every
+    other one is refused until somebody stops it. After a connection it is busy for 2 s all the same."""
+
+    scanning: ClassVar[bool] = False
+    busy_until_s: ClassVar[float] = 0.0
+
+    async def start(self) -> None:
+        if AsBlueZ.scanning or asyncio.get_running_loop().time() < AsBlueZ.busy_until_s:
+            raise BleakDBusError("org.bluez.Error.InProgress", ["Operation already in progress"])
+        AsBlueZ.scanning = True
+        await asyncio.sleep(0.2)
+        await super().start()
+        self.begun = True
+
+    async def stop(self) -> None:
+        if getattr(self, "begun", False):
+            await super().stop()
+            await asyncio.sleep(0.1)
+            AsBlueZ.scanning = False
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_given_up_and_tried_again_at_once(mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever it is given up. Without what sees a start through, the radio would be busy for ever."""
+    monkeypatch.setattr("nexus_simulator.ble.backend.BumbleScanner", AsBlueZ)
+    monkeypatch.setattr(AsBlueZ, "scanning", False)
+    if not mended:
+        monkeypatch.setattr("nexuslink.transport.ble_scan.seen_through", lambda call, _: call)
+
+    async def scenario() -> None:
+        where = new_air()
+        await tool_on(where, 1)
+        for after_s in (0.05, 0.15, 0.25, 0.6):
+            given_up = asyncio.create_task(ble_tools(5.0, radio(where)))
+            await asyncio.sleep(after_s)
+            given_up.cancel()
+            if mended:
+                assert [tool.serial_number for tool in await ble_tools(1.0, radio(where))] == ["SIM-00001"]
+            else:
+                with pytest.raises(RadioBusyError, match="is still busy, with the end of another connection"):
+                    await ble_tools(1.0, radio(where))
+                break
+            await asyncio.gather(given_up, return_exceptions=True)
+
+    in_virtual_time(scenario())
+
+
+def test_a_radio_that_still_ends_a_connection_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus_simulator.ble.backend.BumbleScanner", AsBlueZ)
+    monkeypatch.setattr(AsBlueZ, "scanning", False)
+
+    async def scenario() -> None:
+        where = new_air()
+        await tool_on(where, 1)
+        monkeypatch.setattr(AsBlueZ, "busy_until_s", asyncio.get_running_loop().time() + 2.0)
+        assert [tool.serial_number for tool in await ble_tools(1.0, radio(where))] == ["SIM-00001"]
 
     in_virtual_time(scenario())
 

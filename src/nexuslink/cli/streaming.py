@@ -17,6 +17,7 @@ from pathlib import Path
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.folders import sessions_folder
 from nexuslink.cli.output import print_json, say, whisper
+from nexuslink.cli.pairing import tell_pairing
 from nexuslink.cli.terminal import LOST
 from nexuslink.device.errors import DeviceError
 from nexuslink.device.keeping import kept
@@ -112,7 +113,7 @@ def record(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace, limit: _Limit, show: Show, path: Path | None) -> _Ended:
     """Stream until the limit, an interrupt, or the end of the link."""
-    supervisor = await kept(args.url, once=not args.keep)
+    supervisor = await kept(args.url, once=not args.keep, watch=tell_pairing())
     try:
         with supervisor.holding():
             nexus = await supervisor.up(0.0)
