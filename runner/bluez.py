@@ -29,7 +29,6 @@ SUITES = (
     "tests/transport/test_contract.py",
     "tests/transport/test_ble_links.py",
     "tests/transport/test_ble_scan.py",
-    "tests/transport/test_ble_nearby.py",
     "tests/transport/test_ble_bonds.py",
     "tests/simulator/test_ble_product.py",
     "tests/device/test_supervisor_ble.py",

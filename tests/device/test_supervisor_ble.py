@@ -35,7 +35,8 @@ def test_found_by_its_serial_number_and_its_figures_are_the_radios() -> None:
 
 
 @pytest.mark.parametrize(
-    "cause", [Kept.out_of_range, *(pytest.param(c, marks=IN_PROCESS) for c in (Kept.reset, Kept.crash)), Kept.adapter_lost]
+    "cause",
+    [Kept.out_of_range, *(pytest.param(c, marks=IN_PROCESS) for c in (Kept.reset, Kept.crash)), Kept.adapter_lost],
 )
 def test_back_to_streaming_within_5_s_of_the_causes_end(cause: Callable[[Kept], Awaitable[None]]) -> None:
     async def work() -> None:

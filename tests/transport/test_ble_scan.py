@@ -15,7 +15,7 @@ if not BLUEZ:
     pytest.importorskip("bumble", reason="BLE scans: needs the package bumble, of the extra virtual-ble")
 
 from ble_claims import CLAIM, SERVICE, part
-from ble_side import OPEN, Air, RawTool, Shouter, new_air, on_the_air, radio_of, url_of
+from ble_side import OPEN, Air, RawTool, Shouter, bound, new_air, on_the_air, radio_of, url_of
 from nexus_simulator.options import Options
 
 from nexuslink.transport.ble_nearby import BAD_SERIAL, NO_SERIAL, TWICE, Found
@@ -24,6 +24,7 @@ from nexuslink.transport.errors import LinkLostError, RadioOffError, TransportEr
 from nexuslink.transport.url import make_transport
 
 pytestmark = pytest.mark.filterwarnings("error")
+FORGET_S = 4.0 if BLUEZ else 0.6
 
 
 async def tool_on(where: Air, seed: int) -> RawTool:
@@ -37,14 +38,14 @@ def test_tools_come_and_go_and_the_list_stays_in_order() -> None:
     async def scenario() -> None:
         where = new_air()
         first = await tool_on(where, 1)
-        async with BleScan(radio_of(where), forget_s=0.6) as scan:
+        async with BleScan(radio_of(where), forget_s=FORGET_S) as scan:
             await until(lambda: len(scan.tools()) == 1)
             second = await tool_on(where, 2)
             await until(lambda: [t.serial_number for t in scan.tools()] == ["SIM-00001", "SIM-00002"])
             one = scan.tools()[0]
             assert one.name == "Nexus 01" and one.simulated and one.doubt is None
             assert one.url == url_of(where, "//SIM-00001")
-            assert -75 < one.rssi_dbm < -40 and one.silent_s < 0.6
+            assert -75 < one.rssi_dbm < -40 and one.silent_s < FORGET_S
             first.leave()
             await until(lambda: [t.serial_number for t in scan.tools()] == ["SIM-00002"])
             assert scan.counts.forgotten == 1
@@ -62,7 +63,9 @@ def test_what_is_in_the_list_can_be_connected() -> None:
     async def scenario() -> None:
         where = new_air()
         tool = await tool_on(where, 5)
-        (found,) = await ble_tools(0.5, radio_of(where))
+        async with BleScan(radio_of(where)) as scan:
+            found = await scan.find(lambda t: t.serial_number == "SIM-00005", bound(0.5))
+        assert found is not None
         transport = make_transport(found.url)
 
         class Sink:
@@ -95,23 +98,31 @@ def test_hostile_advertising_is_shown_as_what_it_is_or_counted() -> None:
             9: (CLAIM * 60, data * 60),
         }
         async with BleScan(radio_of(where)) as scan:
-            for _ in range(3):
+            listed: dict[str, Found] = {}
+            rounds = 0
+            while rounds < 3 or not {"tool", "1", "2", "3", "4"} <= listed.keys():
+                rounds += 1
                 for number, (advertised, response) in said.items():
                     shouter.shout(number, advertised, response)
                 await asyncio.sleep(0.15)
-            listed = {t.address: t for t in scan.tools()}
+                listed = {who(t.address): t for t in scan.tools()}
         shouter.close()
-        return {str(int(a[-2:], 16)) if a.startswith("FF") else "tool": found for a, found in listed.items()}
+        return listed
+
+    def who(address: str) -> str:
+        return str(int(address[-2:], 16)) if address.startswith("FF") else "tool"
 
     listed = run(scenario())
     assert listed["tool"].serial_number == "SIM-00001" and listed["tool"].doubt == TWICE
     assert listed["1"].doubt == NO_SERIAL
     assert listed["2"].doubt == TWICE and listed["2"].url.startswith("ble://FF:")
-    assert listed["3"].doubt == BAD_SERIAL and listed["4"].doubt == BAD_SERIAL
+    assert listed["3"].doubt == BAD_SERIAL
+    assert listed["4"].doubt == (NO_SERIAL if BLUEZ else BAD_SERIAL)  # Linux drops what is longer than it may be
     assert listed["4"].name.isprintable()
     assert "5" not in listed and "6" not in listed and "7" not in listed
 
 
+@pytest.mark.in_process  # a thousand new devices keep the guest's bluetoothd busy for minutes
 def test_a_storm_of_addresses_is_bounded() -> None:
     async def scenario() -> None:
         where = new_air()
@@ -209,7 +220,8 @@ def test_where_no_tool_is_near_the_radio_is_asked_anew_now_and_then_only() -> No
 
 def in_virtual_time(scenario: Coroutine[Any, Any, None]) -> None:
     if BLUEZ:
-        return run(scenario)
+        run(scenario)
+        return
 
     async def and_end() -> None:
         try:
