@@ -143,6 +143,7 @@ class AttitudeTracker:
         """The filter has seen the tool at rest for a while."""
 
         self._last_us: int | None = None
+        """``None`` before the first sample."""
         self._timed_us = self._timed_rows = 0
         """Up to when the rate's check has counted, and how many rows came since, without a gap."""
         self._last_raw: Counts = np.zeros((1, 6), np.int64)
