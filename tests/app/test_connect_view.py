@@ -26,7 +26,7 @@ AWAY_ONE = replace(MINE, title="Old", url="tool:NX-000099", key="NX-000099", ser
 NEW = NearTool("Nexus 07", "tool:NX-000307", "NX-000307", "NX-000307", False, ("Bluetooth",), -91, 1, bonded=False)
 WIRED = NearTool("Core Nexus", "serial:/dev/ttyACM7", "usb:1", None, False, ("USB",))
 OFF = next_step(Verdict.RADIO_OFF)
-SIZES = [(960, 540), (1280, 720), (1900, 600), (1000, 900)]
+SIZES = [(800, 450), (800, 600), (1280, 720), (1900, 600)]
 
 
 def near(*tools: NearTool, **how) -> Near:
@@ -381,5 +381,6 @@ def test_everything_has_a_name_and_the_keyboard_reaches_it(view):
     view.show_near(near(MINE))
     controls = [part for part in view._parts if isinstance(part, Pressable)]
     assert all(control.accessibleName() for control in controls)
-    assert {control.focusPolicy() for control in controls} == {Qt.FocusPolicy.StrongFocus}
+    on_the_way = [control for control in controls if control.focusPolicy() == Qt.FocusPolicy.StrongFocus]
+    assert [control for control in controls if control not in on_the_way] == view._cards[1:]
     assert isinstance(view._guide, Guide)
