@@ -63,7 +63,7 @@ _UNPAIR: Final = {
     for platform, where in _LIST.items()
 }
 _DOUBT: Final = {
-    platform: f"Bring it nearer. Else remove it in {where}, hold its button for {PRESS_S} s, and connect again."
+    platform: f"If it is near, remove it in {where}, hold its button for {PRESS_S} s, connect again."
     for platform, where in _LIST.items()
 }
 _CONFIRM: Final = "Pair it once in a desktop's Bluetooth settings, or leave bluetoothctl open beside this program."
