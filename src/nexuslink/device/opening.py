@@ -48,3 +48,5 @@ class Opening:
         self._pairing.watch = lambda: None
         if not self._task.done():
             await end(self._task)
+        elif not self._task.cancelled():
+            self._task.exception()  # looked at: nobody else will
