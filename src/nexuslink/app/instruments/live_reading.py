@@ -72,11 +72,10 @@ class LiveReading(Instrument):
         painter.setPen(colour(tokens.mute if self._number == "–" else tokens.text))
         height = -QFontMetricsF(digits).tightBoundingRect("0").top()
         base = _DIGITS * unit / 2 + height / 2
-        shorter = QFontMetricsF(digits).horizontalAdvance(widest) - QFontMetricsF(digits).horizontalAdvance(
-            self._number
-        )
+        metrics = QFontMetricsF(digits)
+        shorter = metrics.horizontalAdvance(widest) - metrics.horizontalAdvance(self._number)
         painter.drawText(round(max(0.0, shorter)), round(base), self._number)
-        left = QFontMetricsF(digits).horizontalAdvance(widest) + 18 * unit
+        left = metrics.horizontalAdvance(widest) + 18 * unit
         letters = font(self.type_px(Type.MID), bold=True)
         painter.setFont(letters)
         painter.drawText(round(left), round(base), self._unit_shown)

@@ -145,9 +145,9 @@ class ConnectPage(View):
         self.place(self._connect, width - MARGIN - 300, foot, 300, 72)
         self.place(self._calibrate, width - MARGIN - 300 - 232, foot, 216, 72)
         left = float(MARGIN)
-        for button, breadth, tall in ((self._cancel, 176.0, 72), (self._rename, 152.0, 44), (self._forget, 152.0, 44)):
+        for button, least, tall in ((self._cancel, 176.0, 72), (self._rename, 152.0, 44), (self._forget, 152.0, 44)):
             if button.isVisibleTo(self):
-                breadth = max(breadth, button.breadth())
+                breadth = max(least, button.breadth())
                 self.place(button, left, foot + (72 - tall) / 2, breadth, tall)
                 left += breadth + 16
         self.place(self._hint, left + 4, foot, self._hint.breadth(), 72)
