@@ -20,6 +20,7 @@ _BAR: Final = (174, 14)  # top and height
 _NOTE: Final = (198, 30)
 _DECIMALS: Final = {"°/s": 0}  # where no uncertainty is known; 2 for the others
 _MOST: Final = 99_999.0
+_SURELY_ABOVE: Final = 1.0  # from here on no room is kept for a minus
 
 
 class LiveReading(Instrument):
@@ -51,6 +52,8 @@ class LiveReading(Instrument):
         share = min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
         if text == "–" or unit != self._unit_shown:
             self._widest = ""
+        if reading > _SURELY_ABOVE:
+            self._widest = self._widest.lstrip("\N{MINUS SIGN}")
         if len(text) > len(self._widest):  # the unit stays where the longest number so far put it
             self._widest = "".join("0" if letter.isdigit() else letter for letter in text)
         shown = (text, unit, said, note)
