@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _LIST = (40, 186, 660)  # design pixels
 _GUIDE = 500
+_GUIDE_TOP = 84  # under the badge
 _FIELD = 76
 _FOOT = 100
 _ASIDE = 48
@@ -132,9 +133,10 @@ class ConnectPage(View):
         x, y, list_width = _LIST
         left = max(x + list_width + 40, (x + list_width + self.page_width - MARGIN - _GUIDE) / 2)
         asks = self._has("_name") and self._name.isVisibleTo(self)
-        room = self.page_height - _FOOT - 24 - y - (_FIELD + 16 if asks else 0)
+        bottom = self.page_height - _FOOT - 24 - (_FIELD + 16 if asks else 0)
         self._guide.dress(self.tokens, self.unit, self.turned)
-        height = min(room, self._guide.height_for(_GUIDE * self.unit) / self.unit)
+        height = min(bottom - _GUIDE_TOP, self._guide.height_for(_GUIDE * self.unit) / self.unit)
+        y = min(y, bottom - height)  # a long word begins higher than the list does
         self.place(self._guide, left, y, _GUIDE, height)
         if asks:
             self.place(self._name, left, y + height + 16, _GUIDE, _FIELD)
