@@ -23,7 +23,7 @@ from nexuslink.app.capture_log import CaptureLog
 from nexuslink.app.instruments.plateaus import SPAN_S, nice_step
 from nexuslink.app.instruments.turning_tool import attitude
 from nexuslink.app.theme import DARK, faded
-from nexuslink.app.views.calibrate import ENDED, LOST, SILENT, SURE, CalibrateView
+from nexuslink.app.views.calibrate import ENDED, KEEP, LOST, SHOWN, SILENT, SURE, CalibrateView
 from nexuslink.app.views.choose import CHOICES, ChooseView
 from nexuslink.app.views.verdict import KEPT, State, VerdictView
 from nexuslink.app.words import amount, decimals, number, spread
@@ -220,7 +220,12 @@ def test_choice_starting_and_failing(choose):
 def test_the_picture_is_shown(live, settle):
     live.refresh(samples.weights_log())
     settle()
-    assert live.sentence.said == ("Hold still.", "At rest. Keep it so.", "good")
+    assert live.sentence.said == (KEEP, *reversed(SHOWN[Stage.CAPTURING]))
+    live.refresh(samples.weights_log(samples.WAITING))
+    assert live.sentence.said[0] == samples.WAITING.sentence
+    live.refresh(samples.log_of(samples.TURNING))  # which is one long capture
+    assert live.sentence.said[0] == samples.TURNING.sentence
+    live.refresh(samples.weights_log())
     assert live.step_line == "step 3 of 5"
     assert live.reading.text == "34.36 N ± 0.10"
     assert live.reading.note == "64 % of this reading"

@@ -38,7 +38,7 @@ from nexuslink.app.ring import Ring
 from nexuslink.app.settle import Settle
 from nexuslink.app.theme import DONE, MARGIN, STOPPED, Tokens, Type, faded, font
 from nexuslink.app.views.base import View
-from nexuslink.app.words import COVERAGE, amount, mark_on_right, side_word, spread
+from nexuslink.app.words import COVERAGE, mark_on_right, side_word, spread
 from nexuslink.release import limits
 from nexuslink.release.coach import Tone
 from nexuslink.release.hold import Phase
@@ -297,7 +297,7 @@ class HoldView(View):
         about = _ABOUT.get(self._doubt.name.partition("_")[0], _BOTH) if self._doubt is not None else ()
         sure = snapshot.certainty
         known = sure.u_force_n > 0 and math.isfinite(snapshot.force_n)
-        exact = amount(snapshot.force_n, sure.u_force_n, "N", 1) if known else ""
+        exact = spread(sure.u_force_n, "N", 1) if known else ""
         self.ring.feed_exact(*((NOT_SURE, True) if "force" in about else (exact, False)))
         tilted = math.isfinite(snapshot.tip_angle_deg)
         spread_deg = spread(sure.u_tip_angle_deg, "°", 1) if tilted else ""
