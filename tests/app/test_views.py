@@ -1,7 +1,6 @@
 """Every view at every size: whole, apart, readable, named; and what connect, prepare and result show."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 from drive import Driver, level
