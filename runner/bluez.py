@@ -25,7 +25,14 @@ from runner.install import clean_environ
 from runner.progress import run_bounded
 from runner.system import BLUEZ, missing_tools
 
-SUITES = ("tests/transport/test_contract.py", "tests/transport/test_ble_links.py")
+SUITES = (
+    "tests/transport/test_contract.py",
+    "tests/transport/test_ble_links.py",
+    "tests/transport/test_ble_scan.py",
+    "tests/transport/test_ble_bonds.py",
+    "tests/simulator/test_ble_product.py",
+    "tests/device/test_supervisor_ble.py",
+)
 """What runs in the guest when nothing else is asked for."""
 SMOKE = "test_bytes_arrive_whole_and_in_order or test_a_request_is_answered or test_opened_again_after_the_peer_hung_up"
 LIMIT_S = 900.0
@@ -36,7 +43,7 @@ MEMORY_MB = 1024
 TAIL = 60
 """Lines of the guest's log that are shown after a failure."""
 SHIPPED = ("src", "simulator/nexus_simulator")
-TESTS = ("tests/transport", "tests/bluez")
+TESTS = ("tests/bluez", "tests/device", "tests/moments", "tests/simulator", "tests/transport")
 _END = "guest: ended with status "
 
 
@@ -104,9 +111,15 @@ def _write_boot(boot: Path, made: Image, args: list[str]) -> None:
     compile_tree(sources, "/checkout", made.python_minor)
     for name in TESTS:
         shutil.copytree(Path(ROOT, name), sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in Path(ROOT, "tests").glob("*.py"):
+        if file.name != "conftest.py":  # it needs more than the guest has
+            shutil.copy(file, sources / "tests")
     shutil.copy(Path(ROOT, "pyproject.toml"), sources)
     quoted = " ".join("'" + arg.replace("'", "'\\''") + "'" for arg in args)
-    command = f"exec python3 -m pytest -p pytest_timeout -p no:cacheprovider --color=no -m 'not in_process' {quoted}\n"
+    which = "not in_process and not thorough"
+    command = (
+        f"exec python3 -m pytest -p pytest_timeout -p bystander -p no:cacheprovider --color=no -m '{which}' {quoted}\n"
+    )
     with open(boot, "wb") as file:
         with open(made.root, "rb") as root:
             shutil.copyfileobj(root, file)

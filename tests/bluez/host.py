@@ -9,6 +9,7 @@ are those of the tests in process (`ble_peer`), unchanged. It ends with its stan
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import inspect
 import json
@@ -17,16 +18,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "transport"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from ble_peer import RawTool
+from ble_peer import Impostor, RawTool, SimTool
+from ble_shouter import Shouter
 from nexus_simulator.ble.pairing import Method, Security
-from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air
 from nexus_simulator.ble.serving import HostSide
 from nexus_simulator.options import Options
 
-KINDS: dict[str, Callable[..., NexusPeripheral]] = {"raw": RawTool, "nexus": NexusPeripheral}
+KINDS: dict[str, type[SimTool]] = {"raw": RawTool, "sim": SimTool, "impostor": Impostor}
 
 
 class Hci(asyncio.Protocol):
@@ -55,13 +56,14 @@ class Control(asyncio.Protocol):
 
     ``{"id": 1, "on": TOOL or "air", "call" | "get" | "set": "dotted.name", "with": [...]}`` gives
     ``{"id": 1, "is": ...}`` or ``{"id": 1, "error": "ConnectionError", "text": "..."}``. Beside that ``"do": "reset"``
-    (nobody is on the air), ``"do": "tool"`` (a new one; its number is the answer), ``"do": "cancel"``. Bytes are
-    ``{"hex": "..."}``; what cannot be said in JSON is ``true``.
+    (nobody is on the air), ``"do": "tool"`` (a new one; its number is the answer), ``"do": "shout"`` (see `Shouter`),
+    ``"do": "cancel"``. Bytes are ``{"hex": "..."}``; what cannot be said in JSON is ``true``.
     """
 
     def __init__(self, air: Air) -> None:
         self._air = air
-        self._tools: dict[int, NexusPeripheral] = {}
+        self._tools: dict[int, SimTool] = {}
+        self._shouter: Shouter | None = None
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._rest = b""
         self._transport: asyncio.WriteTransport | None = None
@@ -93,6 +95,9 @@ class Control(asyncio.Protocol):
             return await self._reset()
         if what == "tool":
             return self._make(asked)
+        if what == "shout":
+            self._shouter = self._shouter or Shouter(self._air)
+            return self._shouter.shout(*map(unpack, asked["with"]))
         if what == "cancel":
             task = self._calls.get(asked["call"])
             return task is not None and task.cancel()
@@ -109,6 +114,9 @@ class Control(asyncio.Protocol):
         return await result if inspect.isawaitable(result) else result
 
     async def _reset(self) -> None:
+        if self._shouter is not None:
+            self._shouter.close()
+            self._shouter = None
         tools, self._tools = self._tools, {}
         for tool in tools.values():
             await tool.close()
@@ -122,8 +130,7 @@ class Control(asyncio.Protocol):
         security["method"] = Method[security["method"]]
         if "confirm" in security:
             security["confirm"] = lambda _, says=security["confirm"]: says
-        kind = KINDS[asked["kind"]]
-        tool = kind(options=Options(seed=asked["seed"]), where=self._air, security=Security(**security))
+        tool = KINDS[asked["kind"]](self._air, Options(**asked["options"]), Security(**security))
         number = 1 + max(self._tools, default=0)
         self._tools[number] = tool
         return {"number": number, "serial": tool.serial_number, "address": str(tool.address).partition("/")[0]}
@@ -132,6 +139,8 @@ class Control(asyncio.Protocol):
 def pack(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return {"hex": bytes(value).hex()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
     return value if isinstance(value, (str, int, float, dict, type(None))) else True
 
 

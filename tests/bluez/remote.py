@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import enum
 import itertools
 import json
 import os
 import select
 import subprocess
+import threading
 import time
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from agent import ANSWERS, ASKED
+
+from nexuslink.protocol.messages import SessionTotals
+
+T = TypeVar("T")
 
 PORT: Final = os.environ.get("NEXUS_BLUEZ", "")
 STEP_S = 0.005
 GUARD_S = 20.0
+STORY_S = 100.0
+"""Guards against hanging."""
 
 
 class Line:
@@ -117,10 +128,9 @@ def new_air() -> RemoteAir:
     return RemoteAir()
 
 
-def url_of(where: RemoteAir, target: str, **params: str) -> str:
-    """Address of a tool: the radio is the computer's own."""
-    query = "&".join(f"{name}={value}" for name, value in params.items())
-    return f"ble:{target}" + (f"?{query}" if query else "")
+def radio_of(where: RemoteAir, settings: str = "") -> str | None:
+    """The computer's own."""
+    return None
 
 
 class Method(enum.Enum):
@@ -131,7 +141,15 @@ class Method(enum.Enum):
     NOTHING = enum.auto()
 
 
-@dataclass(frozen=True)
+class Level(enum.IntEnum):
+    """See `nexus_simulator.ble.pairing`."""
+
+    OPEN = 0
+    ENCRYPTED = 1
+    AUTHENTICATED = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Security:
     """See `nexus_simulator.ble.pairing`."""
 
@@ -145,24 +163,30 @@ class Security:
 OPEN = Security(method=Method.NOTHING, always_open=True)
 
 
-class _Guard:
-    def __init__(self, tool: RawTool) -> None:
-        self._tool = tool
+class _Part:
+    """Something of a tool: what is asked for by name is asked for outside."""
+
+    def __init__(self, tool: SimTool, name: str) -> None:
+        self._tool, self._name = tool, name
+
+    def __getattr__(self, name: str) -> Any:
+        return LINE.ask(on=self._tool._number, get=f"{self._name}.{name}")
 
     async def forget(self) -> None:
-        await self._tool.wait("guard.forget")
+        await self._tool.wait(f"{self._name}.forget")
 
 
-class RawTool:
-    """See `ble_peer.RawTool`."""
+class SimTool:
+    """See `ble_peer.SimTool`."""
 
-    kind = "raw"
+    kind = "sim"
 
     def __init__(self, where: RemoteAir, options: Any = None, security: Security = OPEN) -> None:
         self.air = where
-        self.guard = _Guard(self)
+        self.guard, self.counts = _Part(self, "guard"), _Part(self, "counts")
         asked = asdict(security) | {"method": security.method.name}
-        made = LINE.ask(do="tool", kind=self.kind, seed=getattr(options, "seed", 0), security=asked)
+        given = {name: getattr(options, name) for name in ("seed", "force_rate", "imu_rate")} if options else {}
+        made = LINE.ask(do="tool", kind=self.kind, options=given, security=asked)
         self._number: int = made["number"]
         self.serial_number: str = made["serial"]
         self.address: str = made["address"]
@@ -181,15 +205,6 @@ class RawTool:
 
     async def close(self) -> None:
         await self.wait("close")
-
-    async def take(self, n: int) -> bytes:
-        return bytes(await self.wait("take", n))
-
-    async def send(self, data: bytes) -> None:
-        await self.wait("send", data)
-
-    def notify(self, data: bytes) -> bool:
-        return bool(self.ask("notify", data))
 
     def press_button(self) -> None:
         self.ask("press_button")
@@ -214,6 +229,36 @@ class RawTool:
         return LINE.ask(on=self._number, get="connection")
 
     @property
+    def level(self) -> Level:
+        return Level(LINE.ask(on=self._number, get="level"))
+
+    @property
+    def totals(self) -> SessionTotals:
+        told = LINE.ask(on=self._number, get="totals")
+        return SessionTotals(**told | {"samples": tuple(told["samples"])})
+
+
+class Impostor(SimTool):
+    """See `ble_peer.Impostor`."""
+
+    kind = "impostor"
+
+
+class RawTool(SimTool):
+    """See `ble_peer.RawTool`."""
+
+    kind = "raw"
+
+    async def take(self, n: int) -> bytes:
+        return bytes(await self.wait("take", n))
+
+    async def send(self, data: bytes) -> None:
+        await self.wait("send", data)
+
+    def notify(self, data: bytes) -> bool:
+        return bool(self.ask("notify", data))
+
+    @property
     def inbox(self) -> bytearray:
         return bytearray(LINE.ask(on=self._number, get="inbox"))
 
@@ -222,8 +267,57 @@ class RawTool:
         LINE.ask(on=self._number, set="inbox", **{"with": [_pack(data)]})
 
 
+class Shouter:
+    """See `ble_shouter.Shouter`."""
+
+    def __init__(self, where: RemoteAir) -> None:
+        """There is one air, and one who shouts."""
+
+    def shout(self, number: int, data: bytes, response: bytes = b"") -> None:
+        LINE.ask(do="shout", **{"with": [number, _pack(data), _pack(response)]})
+
+    def close(self) -> None:
+        """It goes with the air."""
+
+
+class Person:
+    """See `ble_side.Person`: `agent` asks the person, as a desktop does."""
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def at(cls, where: RemoteAir, confirms: bool = True, passkey: int | None = None) -> AsyncIterator[Person]:
+        ANSWERS.write_text(json.dumps({"confirm": confirms} | ({} if passkey is None else {"passkey": passkey})))
+        ASKED.unlink(missing_ok=True)
+        try:
+            yield cls()
+        finally:
+            ANSWERS.write_text(json.dumps({"confirm": True}))
+
+    @property
+    def compared(self) -> int | None:
+        asked = [json.loads(line) for line in ASKED.read_text("utf-8").splitlines()] if ASKED.exists() else []
+        return next((int(words[-1]) for words in reversed(asked) if words[0] == "RequestConfirmation"), None)
+
+
 def _pack(value: Any) -> Any:
     return {"hex": bytes(value).hex()} if isinstance(value, (bytes, bytearray)) else value
+
+
+def alone(story: Coroutine[Any, Any, T]) -> tuple[T, list[str]]:
+    """See `moments.alone`; in real time, where a timer that only waits to expire is nothing that is left over."""
+    threads = set(threading.enumerate())
+
+    async def whole() -> tuple[T, list[str]]:
+        try:
+            async with asyncio.timeout(STORY_S):
+                result = await story
+        finally:
+            await let_go_of_the_bus()
+        await asyncio.sleep(0.0)
+        return result, [f"a task is left over: {t!r}" for t in asyncio.all_tasks() - {asyncio.current_task()}]
+
+    result, left = asyncio.run(whole())
+    return result, left + [f"a thread is left over: {one.name}" for one in set(threading.enumerate()) - threads]
 
 
 async def forget_everything() -> None:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-from collections.abc import AsyncIterator, Coroutine
+import os
+from collections.abc import AsyncIterator
 from random import Random
-from typing import Any
 
 import pytest
 from reachable import GUARD_S, Bus, until
 
-pytest.importorskip("bumble", reason="BLE links: needs the package bumble, of the extra virtual-ble")
+if not os.environ.get("NEXUS_BLUEZ"):
+    pytest.importorskip("bumble", reason="BLE links: needs the package bumble, of the extra virtual-ble")
 
-from moments.air import alone
-from nexus_simulator.ble.pairing import Method, Security
-from nexus_simulator.ble.peripheral import NexusPeripheral
-from nexus_simulator.ble.radio import Air, air
+from ble_side import OPEN, Air, SimTool, bound, new_air, on_the_air, radio_of
 from nexus_simulator.options import Options
 
 from nexuslink.device.course import State
@@ -29,16 +26,11 @@ from nexuslink.device.remembered import RememberedTools
 from nexuslink.device.supervisor import Supervisor
 from nexuslink.device.verdict import Verdict
 
-_numbers = itertools.count()
-OPEN = Security(method=Method.NOTHING, always_open=True)
-
-
-def new_air() -> Air:
-    return air(f"kept-{next(_numbers)}")
+__all__ = ["OPEN", "Kept", "new_air", "on_the_air", "on_the_radio"]
 
 
 def on_the_radio(where: Air, bus: Bus | None = None) -> Discovery:
-    return Discovery([RadioFinder(f"bumble:air:{where.name}"), *([SerialFinder(bus)] if bus is not None else [])])
+    return Discovery([RadioFinder(radio_of(where)), *([SerialFinder(bus)] if bus is not None else [])])
 
 
 class Kept:
@@ -50,7 +42,7 @@ class Kept:
     ) -> None:  # fmt: skip
         self.rng = Random(seed)
         self.air = where or new_air()
-        self.tool = NexusPeripheral(Options(seed=seed), self.air, OPEN)
+        self.tool = SimTool(self.air, Options(seed=seed), OPEN)
         self.supervisor = Supervisor(
             self.tool.serial_number, discovery or on_the_radio(self.air, bus), streaming=True, rng=self.rng, cache=None,
             remembered=remembered,
@@ -75,7 +67,7 @@ class Kept:
             nexus = self.supervisor.nexus
             return nexus not in (None, before) and nexus is not None and nexus.decoder.link.received > 5
 
-        await until(streams, guard_s)
+        await until(streams, bound(guard_s))
         assert self.supervisor.nexus is not None
         return self.supervisor.nexus
 
@@ -108,9 +100,3 @@ class Kept:
         await until(lambda: self.supervisor.state not in (State.STREAMING, State.READY))
         await asyncio.sleep(self.rng.uniform(0, 1.0))
         self.air.adapter_on()
-
-
-def on_the_air(work: Coroutine[Any, Any, None]) -> None:
-    """In virtual time: only where nothing but the air takes part."""
-    _, left = alone(work)
-    assert not left

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from air_kept import OPEN, new_air
 from bumble import gatt_client
-from moments.air import CLOSE_BOUND_S, alone, until
+from moments.air import CLOSE_BOUND_S, until
+from moments.alone import alone
 from nexus_simulator.ble import adapter, backend
 from nexus_simulator.ble.controller import AirController
 from nexus_simulator.ble.pairing import StrictSession

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from air_kept import OPEN, Kept, new_air, on_the_air, on_the_radio
+from ble_side import Impostor, SimTool
 from bumble import hci
 from bumble.keys import KeyStore
 from nexus_simulator.ble.adapter import Address, acquire, release
 from nexus_simulator.ble.pairing import Level, Method, Security
-from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air
 from nexus_simulator.options import Options
 from reachable import GUARD_S, until
@@ -27,19 +27,13 @@ from nexuslink.device.verdict import Verdict
 OTHER_ADDRESS = hci.Address("F0:F1:F2:F3:F4:F5", hci.Address.RANDOM_DEVICE_ADDRESS)
 
 
-class Impostor(NexusPeripheral):
-    """Says the same serial number, has no key, and lets everybody do everything without one."""
-
-    def __init__(self, where: Air, address: hci.Address | None = None, keys: KeyStore | None = None) -> None:
-        super().__init__(Options(seed=3), where, OPEN)
-        self.address = address or self.address
-        if keys is not None:
-            self.guard.bonds = keys
-
-    def _fill(self, radio: Any) -> None:
-        made = radio.server.entry
-        radio.server.entry = lambda uuid, flags, level=Level.OPEN, **kwargs: made(uuid, flags, Level.OPEN, **kwargs)
-        super()._fill(radio)
+def impostor_on(where: Air, address: hci.Address | None = None, keys: KeyStore | None = None) -> Impostor:
+    """One that says the tool's serial number."""
+    made = Impostor(where, Options(seed=3), OPEN)
+    made.address = address or made.address
+    if keys is not None:
+        made.guard.bonds = keys
+    return made
 
 
 async def paired(where: Air, remembered: RememberedTools) -> KeyStore:
@@ -56,7 +50,7 @@ async def paired(where: Air, remembered: RememberedTools) -> KeyStore:
 
 
 async def tried(
-    where: Air, remembered: RememberedTools | None, there: NexusPeripheral, verdict: Verdict, stay_s: float = 3.0
+    where: Air, remembered: RememberedTools | None, there: SimTool, verdict: Verdict, stay_s: float = 3.0
 ) -> Kept:
     """Keep looking for the tool until that verdict, and a while longer."""
     k = Kept(remembered=remembered, where=where)
@@ -71,7 +65,7 @@ def test_another_tool_with_the_same_serial_number_is_refused_before_a_word_is_sa
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
         await paired(where, remembered)
-        impostor = Impostor(where, OTHER_ADDRESS)
+        impostor = impostor_on(where, OTHER_ADDRESS)
         k = await tried(where, remembered, impostor, Verdict.IMPOSTOR)
         assert "it says that it is SIM-00003, but it is not the one" in k.said(Verdict.IMPOSTOR)
         assert k.supervisor.progress.connections == impostor.counts.received == 0
@@ -85,7 +79,7 @@ def test_without_what_is_remembered_it_would_be_taken(tmp_path: Path) -> None:
     async def work() -> None:
         where = new_air()
         await paired(where, RememberedTools(lambda: tmp_path))
-        k = await tried(where, None, Impostor(where, OTHER_ADDRESS), Verdict.CONNECTED)
+        k = await tried(where, None, impostor_on(where, OTHER_ADDRESS), Verdict.CONNECTED)
         assert k.supervisor.progress.connections == 1
 
     on_the_air(work())
@@ -97,7 +91,7 @@ def test_an_impostor_that_is_found_by_chance_is_refused_after_the_greeting(tmp_p
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
         await paired(where, remembered)
-        impostor = Impostor(where, OTHER_ADDRESS)
+        impostor = impostor_on(where, OTHER_ADDRESS)
         await impostor.start()
         named = f"ble:?radio=bumble:air:{where.name}"
         supervisor = Supervisor(named, on_the_radio(where), streaming=True, cache=None, remembered=remembered)
@@ -118,7 +112,7 @@ def test_the_real_one_is_taken_while_the_impostor_shouts(tmp_path: Path) -> None
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
         keys = await paired(where, remembered)
-        impostor = Impostor(where, OTHER_ADDRESS)
+        impostor = impostor_on(where, OTHER_ADDRESS)
         impostor.rssi_dbm = -30.0
         await impostor.start()
         k = Kept(remembered=remembered, where=where)
@@ -138,11 +132,11 @@ def test_the_same_address_without_the_key_is_refused(tmp_path: Path) -> None:
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
         await paired(where, remembered)
-        impostor = Impostor(where)
+        impostor = impostor_on(where)
         k = await tried(where, remembered, impostor, Verdict.KEY_LOST)
         assert "the tool no longer knows this computer" in k.said(Verdict.KEY_LOST)
         assert k.supervisor.progress.connections == impostor.counts.received == 0
-        k = await tried(where, None, Impostor(where), Verdict.CONNECTED)  # control: that is what it is refused by
+        k = await tried(where, None, impostor_on(where), Verdict.CONNECTED)  # control: that is what it is refused by
         assert k.supervisor.progress.connections == 1
 
     on_the_air(work())
@@ -159,7 +153,7 @@ def test_an_old_key_is_of_no_use(tmp_path: Path) -> None:
         await release(adapter)
         remembered.forget("SIM-00003")
         new = await paired(where, remembered)
-        impostor = Impostor(where, keys=old)
+        impostor = impostor_on(where, keys=old)
         k = await tried(where, remembered, impostor, Verdict.KEY_DOUBTED)
         assert k.supervisor.progress.connections == impostor.counts.received == 0
         verdicts = [progress.verdict for progress in k.told if progress.state is State.LOST]
@@ -180,7 +174,7 @@ def test_an_old_key_is_of_no_use(tmp_path: Path) -> None:
 def test_a_person_is_asked_to_pair_once_and_not_again_and_again() -> None:
     async def work() -> None:
         k = Kept()
-        k.tool = NexusPeripheral(Options(seed=3), k.air, Security(method=Method.NOTHING))
+        k.tool = SimTool(k.air, Options(seed=3), Security(method=Method.NOTHING))
         async with k.connected():
             await until(lambda: Verdict.NOT_PAIRED in k.verdicts)
             await asyncio.sleep(5.0)
@@ -198,7 +192,7 @@ def test_a_person_is_asked_to_pair_once_and_not_again_and_again() -> None:
 def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path: Path) -> None:
     """Control: the same end, without a bond; and with one, but once only."""
 
-    class Shy(NexusPeripheral):
+    class Shy(SimTool):
         ends = 9
 
         def _connected(self, connection: Any) -> None:
@@ -209,10 +203,10 @@ def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path
 
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
-        k = await tried(where, remembered, Shy(Options(seed=3), where, OPEN), Verdict.LINK_LOST)
+        k = await tried(where, remembered, Shy(where, Options(seed=3), OPEN), Verdict.LINK_LOST)
         assert Verdict.KEY_DOUBTED not in k.verdicts
         keys = await paired(where, remembered)
-        shy = Shy(Options(seed=3), where, OPEN)
+        shy = Shy(where, Options(seed=3), OPEN)
         shy.ends, shy.guard.bonds = 1, keys
         k = await tried(where, remembered, shy, Verdict.CONNECTED, 0.0)
         assert Verdict.LINK_LOST in k.verdicts and Verdict.KEY_DOUBTED not in k.verdicts
@@ -229,7 +223,7 @@ def test_a_system_that_has_a_key_and_a_tool_that_lets_nobody_in(tmp_path: Path, 
 
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
-        there = NexusPeripheral(Options(seed=3), where, Security(method=Method.NOTHING, always_open=True))
+        there = SimTool(where, Options(seed=3), Security(method=Method.NOTHING, always_open=True))
         k = await tried(where, remembered, there, Verdict.KEY_LOST)
         assert k.supervisor.state is State.OFF and State.PAIRING not in {progress.state for progress in k.told}
 
@@ -241,7 +235,7 @@ def test_pairing_is_a_state_and_says_the_number_where_it_is_known(tmp_path: Path
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
         k = Kept(remembered=remembered, where=where)
-        tool = k.tool = NexusPeripheral(Options(seed=3), where, Security(method=method, always_open=True))
+        tool = k.tool = SimTool(where, Options(seed=3), Security(method=method, always_open=True))
         async with k.connected():
             await k.data()
         pairing = [progress for progress in k.told if progress.state is State.PAIRING]
@@ -273,7 +267,7 @@ def test_a_pairing_can_be_given_up_and_tried_again_at_once() -> None:
     async def work() -> None:
         k = Kept()
         asked = asyncio.Event()
-        k.tool = NexusPeripheral(Options(seed=3), k.air, Security(always_open=True))
+        k.tool = SimTool(k.air, Options(seed=3), Security(always_open=True))
         adapter = acquire(Address.parse(f"air:{k.air.name}"))
         adapter.agent.compare = lambda _: asked.set() or False  # type: ignore[func-returns-value]
         async with k.connected():

@@ -1,26 +1,20 @@
 """Moments on the virtual air, in virtual time: a supervisor's (`kept`) and those of a program without one (`linked`).
 
 The tool is the whole simulated one, on a real GATT stack on both sides. Every story has a loop, an air and a tool of
-its own, and afterwards nothing of it may be left: no task, no timer, no thread.
+its own, and afterwards nothing of it may be left: no task, no timer, no thread. In the guest of ``./run bluez`` the
+host's stack is BlueZ and time is real: how long it takes there is told, and not judged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from random import Random
-from types import SimpleNamespace
-from typing import Any, Final, TypeVar
-from unittest import mock
+from typing import Any, Final
 
-from nexus_simulator.ble.pairing import Method, Security
-from nexus_simulator.ble.peripheral import NexusPeripheral
-from nexus_simulator.ble.radio import Air, air
+from ble_side import BLUEZ, OPEN, Air, SimTool, alone, new_air, radio_of
 from nexus_simulator.options import Options
-from nexus_simulator.virtual_time import JumpingLoop
 
 from nexuslink.device.course import State
 from nexuslink.device.discovery import Discovery
@@ -36,7 +30,7 @@ from nexuslink.transport.url import make_transport
 
 from .plan import FRESH, GUARD_S, Phase, Told, drawn
 
-OUTAGES_S: Final = ((0.0, 0.0), (0.0, 0.3), (0.3, 3.0), (3.0, 30.0))
+OUTAGES_S: Final = ((0.0, 0.0), (0.0, 0.3), (0.3, 3.0), *([] if BLUEZ else [(3.0, 30.0)]))
 """No time at all, shorter and longer than the supervision time-out, and long enough for the longest pauses."""
 LASTS_S: Final = {
     Phase.SCAN: 0.06, Phase.CONNECT: 0.6, Phase.HANDSHAKE: 0.25, Phase.STREAM: 2.0, Phase.DISCONNECT: 0.06,
@@ -47,9 +41,6 @@ AGAIN_S: Final = 0.1
 CLOSE_BOUND_S: Final = 11.0
 """For `Nexus.close` without a supervisor: STOP, the radio's two bounds, an `open` that is still being taken back."""
 STEP_S: Final = 0.003
-OPEN: Final = Security(method=Method.NOTHING, always_open=True)
-T = TypeVar("T")
-_airs = itertools.count()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -58,28 +49,20 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(STEP_S)
 
 
-@contextlib.contextmanager
-def host_clock() -> Iterator[None]:
-    """While inside, the clock of BLE links is that of the loop on which they run."""
-    clock = SimpleNamespace(monotonic_ns=lambda: round(asyncio.get_running_loop().time() * 1e9))
-    with mock.patch("nexuslink.transport.base.time", clock), mock.patch("nexuslink.transport.ble.time", clock):
-        yield
-
-
 class Scene:
     """One tool on an air of its own, and what may happen there."""
 
     def __init__(self, seed: int, rng: Random) -> None:
         self.rng = rng
-        self.air: Air = air(f"moment-{next(_airs)}")
-        self.tool = NexusPeripheral(Options(seed=seed, force_rate=100.0, imu_rate=100.0), self.air, OPEN)
+        self.air: Air = new_air()
+        self.tool = SimTool(self.air, Options(seed=seed, force_rate=100.0, imu_rate=100.0), OPEN)
         self.host = 0
         self.crashed = asyncio.Event()
 
     @property
-    def radio(self) -> str:
+    def radio(self) -> str | None:
         """Of the present host; after a crash it is another computer."""
-        return f"bumble:air:[host={self.host}]{self.air.name}"
+        return radio_of(self.air, f"[host={self.host}]")
 
     async def _a_while(self) -> None:
         await asyncio.sleep(self.rng.uniform(*self.rng.choice(OUTAGES_S)))
@@ -118,8 +101,7 @@ class Scene:
 
     async def hangs_up(self) -> None:
         """The tool ends the connection, if there is one."""
-        if self.tool.connection is not None:
-            await self.tool._hang_up(self.tool.connection)
+        self.tool.hang_up()
 
     async def host_crash(self) -> None:
         """The computer stops without a word; another one comes."""
@@ -133,8 +115,9 @@ class Scene:
 
 CAUSES: Final[tuple[Callable[[Scene], Awaitable[None]], ...]] = (
     Scene.killed, Scene.hung, Scene.reset, Scene.out_of_range, Scene.wall, Scene.adapter_lost, Scene.hangs_up,
-    Scene.host_crash,
+    *(() if BLUEZ else (Scene.host_crash,)),
 )  # fmt: skip
+"""In the guest the host that would crash is the one in which the tests run."""
 
 
 # ---- somebody who keeps the tool ------------------------------------------------------------------------------------
@@ -245,7 +228,7 @@ def linked(seed: int) -> Told:
 def _judged(story: Coroutine[Any, Any, Told]) -> Told:
     told, left = alone(story)
     told.problems += left
-    return told.judge()
+    return told if BLUEZ else told.judge()
 
 
 async def _struck(level: str, seed: int, kind: type[Keeper] | type[Program]) -> Told:
@@ -317,19 +300,3 @@ def _fresh(nexus: Nexus | None, before: Nexus | None, heard: int) -> bool:
     if nexus is None:
         return False
     return nexus.decoder.link.received > (heard + FRESH if nexus is before else FRESH // 4)
-
-
-def alone(story: Coroutine[Any, Any, T]) -> tuple[T, list[str]]:
-    """On a loop of its own, in virtual time: the result, and what is left over afterwards."""
-    threads = set(threading.enumerate())
-
-    async def whole() -> tuple[T, list[str]]:
-        result = await story
-        await asyncio.sleep(0.0)
-        left = [f"a task is left over: {task!r}" for task in asyncio.all_tasks() - {asyncio.current_task()}]
-        timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
-        return result, left + [f"a timer is left over: {timer!r}" for timer in timers if not timer.cancelled()]
-
-    with host_clock(), asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        result, left = runner.run(whole())
-    return result, left + [f"a thread is left over: {one.name}" for one in set(threading.enumerate()) - threads]

@@ -1,17 +1,20 @@
-"""The product's own path from the radio to the counts, on the virtual air and on a clock that jumps."""
+"""The product's own path from the radio to the counts, on the virtual air; in the guest of ``./run bluez`` on BlueZ."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
+import os
 
 import pytest
-from air_bench import run, until
-from nexus_simulator.ble.pairing import Method, Security
-from nexus_simulator.ble.peripheral import NexusPeripheral
-from nexus_simulator.ble.radio import Air, air
+from _pytest.mark import ParameterSet
+
+if not os.environ.get("NEXUS_BLUEZ"):
+    pytest.importorskip("bumble", reason="no virtual radio: pip install nexuslink[virtual-ble]")
+
+from ble_side import Air, SimTool, new_air, on_the_air, url_of
 from nexus_simulator.firmware.identity import UNLOCK_CODE
 from nexus_simulator.options import Options
+from reachable import until
 
 from nexuslink.calibration.errors import WrongCodeError
 from nexuslink.calibration.writing import unlock
@@ -22,23 +25,26 @@ from nexuslink.transport.ble import BleTransport
 from nexuslink.transport.url import make_transport
 
 LEAST_MTU = MIN_LINK_MESSAGE + 3
-ANYBODY = Security(method=Method.NOTHING, always_open=True)
-_numbers = itertools.count()
 
 
-async def tool_on_air(mtu: int = 247) -> NexusPeripheral:
-    where = air(f"product {next(_numbers)}")
+def in_process(*values: int) -> list[ParameterSet]:
+    """One in the guest, all of them where they cost nothing."""
+    return [pytest.param(value, marks=pytest.mark.in_process) for value in values]
+
+
+async def tool_on_air(mtu: int = 247) -> SimTool:
+    where = new_air()
     where.mtu_max = mtu
-    tool = NexusPeripheral(Options(), where, ANYBODY)
+    tool = SimTool(where, Options())
     await tool.start()
     return tool
 
 
 def nexus_on(where: Air) -> Nexus:
-    return Nexus(make_transport(f"ble:?radio=bumble:air:{where.name}"))
+    return Nexus(make_transport(url_of(where, "")), cache=None)
 
 
-async def streamed(tool: NexusPeripheral, seconds: float, away_s: float = 0.0) -> tuple[Nexus, SessionTotals]:
+async def streamed(tool: SimTool, seconds: float, away_s: float = 0.0) -> tuple[Nexus, SessionTotals]:
     """Both streams at 1 kHz for so long, and in the middle out of range; then all is closed, the counts settled."""
     nexus = nexus_on(tool.air)
     await nexus.open()
@@ -51,7 +57,7 @@ async def streamed(tool: NexusPeripheral, seconds: float, away_s: float = 0.0) -
     tool.return_()
     await asyncio.sleep(seconds / 2)
     await nexus.stop()
-    totals = tool.tool.firmware.totals
+    totals = tool.totals
     await nexus.close()
     await tool.close()
     return nexus, totals
@@ -77,7 +83,7 @@ def test_a_minute_of_two_streams_at_1_khz_loses_nothing() -> None:
     async def scenario() -> tuple[Nexus, SessionTotals]:
         return await streamed(await tool_on_air(), 60.0)
 
-    nexus, totals = run(scenario(), limit_s=100.0)
+    nexus, totals = on_the_air(scenario())
     assert_nothing_lost(nexus, totals, 60.0)
 
 
@@ -87,7 +93,7 @@ def test_what_the_air_repeats_is_not_lost() -> None:
         tool.air.loss = 0.2
         return await streamed(tool, 5.0)
 
-    assert_nothing_lost(*run(scenario()), 5.0)
+    assert_nothing_lost(*on_the_air(scenario()), 5.0)
 
 
 def test_what_the_air_could_not_carry_is_counted_to_the_last_message() -> None:
@@ -96,23 +102,23 @@ def test_what_the_air_could_not_carry_is_counted_to_the_last_message() -> None:
     async def scenario() -> tuple[Nexus, SessionTotals]:
         return await streamed(await tool_on_air(), 1.0, away_s=1.5)  # more than the tool's queue holds
 
-    nexus, totals = run(scenario())
+    nexus, totals = on_the_air(scenario())
     link = nexus.decoder.link
     assert link.overrun == totals.dropped > 50
     assert (link.received, link.lost) == (totals.sent, 0)
 
 
-@pytest.mark.parametrize("mtu", [LEAST_MTU, 100, 185, 247])
+@pytest.mark.parametrize("mtu", [LEAST_MTU, *in_process(100, 185, 247)])
 def test_an_mtu_that_suffices_streams_all(mtu: int) -> None:
     async def scenario() -> tuple[Nexus, SessionTotals]:
         return await streamed(await tool_on_air(mtu), 2.0)
 
-    nexus, totals = run(scenario())
+    nexus, totals = on_the_air(scenario())
     assert_nothing_lost(nexus, totals, 2.0)
     assert nexus.status is not None and (nexus.status.max_message, nexus.status.interval_us) == (mtu - 3, 7500)
 
 
-@pytest.mark.parametrize("mtu", [23, 50, LEAST_MTU - 1])
+@pytest.mark.parametrize("mtu", [23, *in_process(50, LEAST_MTU - 1)])
 def test_an_mtu_that_is_too_small_is_one_line_with_what_to_do(mtu: int) -> None:
     async def scenario() -> RefusedError:
         tool = await tool_on_air(mtu)
@@ -123,7 +129,7 @@ def test_an_mtu_that_is_too_small_is_one_line_with_what_to_do(mtu: int) -> None:
         await tool.close()
         return refused.value
 
-    error = run(scenario())
+    error = on_the_air(scenario())
     assert error.status == Status.LINK_TOO_SMALL
     assert str(error).partition(": the tool")[2] == (
         " refused HELLO: the link carries less than 64 bytes a message (its MTU is too small); "
@@ -142,5 +148,5 @@ def test_the_code_opens_nothing_over_a_link_that_nobody_has_confirmed() -> None:
         await tool.close()
         return str(refused.value)
 
-    said = run(scenario())
+    said = on_the_air(scenario())
     assert said.endswith("over Bluetooth it opens only to a computer that was paired by comparing or typing six digits")

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from air_bench import run, until
-from ble_shouter import CLAIM, SERVICE, Shouter, part
+from ble_claims import CLAIM, SERVICE, part
+from ble_shouter import Shouter
+from ble_side import OPEN
 from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air, air
 from nexus_simulator.options import Options
-from test_ble_product import ANYBODY, assert_nothing_lost, nexus_on, tool_on_air
+from test_ble_product import assert_nothing_lost, nexus_on, tool_on_air
 
 from nexuslink.device.nexus import Nexus
 from nexuslink.protocol import messages as wire
@@ -108,7 +110,7 @@ def test_a_table_that_lacks_one_characteristic(uuid: str) -> None:
 
     async def scenario() -> None:
         where = air(f"lacking {uuid}")
-        tool = Lacking(Options(), where, ANYBODY)
+        tool = Lacking(Options(), where, OPEN)
         tool.lacks = uuid
         await tool.start()
         nexus = nexus_on(where)

@@ -276,7 +276,6 @@ def test_a_host_that_may_not_pair_is_told_what_to_do() -> None:
     run(scenario())
 
 
-@pytest.mark.in_process  # BlueZ ends the connection and tells no reason
 def test_a_tool_that_has_forgotten_the_bond() -> None:
     async def scenario() -> None:
         where = new_air()

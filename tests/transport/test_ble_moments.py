@@ -14,6 +14,7 @@ pytest.importorskip("bumble", reason="BLE moments: needs the package bumble, of 
 
 from ble_peer import OPEN, new_air
 from moments import air
+from moments.alone import alone
 from moments.plan import Phase, drawn, wrong
 from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.options import Options
@@ -56,7 +57,7 @@ def test_what_is_left_over_is_seen() -> None:
         kept.append(asyncio.create_task(asyncio.sleep(5.0)))
         await asyncio.sleep(0.0)
 
-    _, problems = air.alone(story())
+    _, problems = alone(story())
     assert len(problems) == 2 and "a task is left over" in problems[0] and "a timer is left over" in problems[1]
 
 

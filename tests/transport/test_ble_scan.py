@@ -1,4 +1,4 @@
-"""Listening on the virtual air: who is there, who is not any more, and what hostile devices make of it."""
+"""Listening on the air: who is there, who is not any more, and what hostile devices make of it."""
 
 from __future__ import annotations
 
@@ -6,31 +6,25 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Coroutine
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from bleak.exc import BleakDBusError
-from links import AT_END, run, until
+from links import AT_END, BLUEZ, run, until
 
-pytest.importorskip("bumble", reason="BLE scans: needs the package bumble, of the extra virtual-ble")
+if not BLUEZ:
+    pytest.importorskip("bumble", reason="BLE scans: needs the package bumble, of the extra virtual-ble")
 
-from ble_peer import OPEN, RawTool, new_air
-from ble_shouter import CLAIM, SERVICE, Shouter, part
-from moments.air import alone
-from nexus_simulator.ble.backend import BumbleScanner
-from nexus_simulator.ble.radio import Air
+from ble_claims import CLAIM, SERVICE, part
+from ble_side import OPEN, Air, RawTool, Shouter, bound, new_air, on_the_air, radio_of, url_of
 from nexus_simulator.options import Options
 
 from nexuslink.transport.ble_nearby import BAD_SERIAL, NO_SERIAL, TWICE, Found
 from nexuslink.transport.ble_scan import DEAF_S, RETRY_S, BleScan, ble_tools
-from nexuslink.transport.errors import LinkLostError, RadioBusyError, RadioOffError, TransportError
+from nexuslink.transport.errors import LinkLostError, RadioOffError, TransportError
 from nexuslink.transport.url import make_transport
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-def radio(where: Air) -> str:
-    return f"bumble:air:{where.name}"
+FORGET_S = 4.0 if BLUEZ else 0.6
 
 
 async def tool_on(where: Air, seed: int) -> RawTool:
@@ -44,14 +38,14 @@ def test_tools_come_and_go_and_the_list_stays_in_order() -> None:
     async def scenario() -> None:
         where = new_air()
         first = await tool_on(where, 1)
-        async with BleScan(radio(where), forget_s=0.6) as scan:
+        async with BleScan(radio_of(where), forget_s=FORGET_S) as scan:
             await until(lambda: len(scan.tools()) == 1)
             second = await tool_on(where, 2)
             await until(lambda: [t.serial_number for t in scan.tools()] == ["SIM-00001", "SIM-00002"])
             one = scan.tools()[0]
             assert one.name == "Nexus 01" and one.simulated and one.doubt is None
-            assert one.url == f"ble://SIM-00001?radio=bumble:air:{where.name}"
-            assert -75 < one.rssi_dbm < -40 and one.silent_s < 0.6
+            assert one.url == url_of(where, "//SIM-00001")
+            assert -75 < one.rssi_dbm < -40 and one.silent_s < FORGET_S
             first.leave()
             await until(lambda: [t.serial_number for t in scan.tools()] == ["SIM-00002"])
             assert scan.counts.forgotten == 1
@@ -69,7 +63,9 @@ def test_what_is_in_the_list_can_be_connected() -> None:
     async def scenario() -> None:
         where = new_air()
         tool = await tool_on(where, 5)
-        (found,) = await ble_tools(0.5, radio(where))
+        async with BleScan(radio_of(where)) as scan:
+            found = await scan.find(lambda t: t.serial_number == "SIM-00005", bound(0.5))
+        assert found is not None
         transport = make_transport(found.url)
 
         class Sink:
@@ -101,30 +97,38 @@ def test_hostile_advertising_is_shown_as_what_it_is_or_counted() -> None:
             8: (CLAIM[:-3], b""),
             9: (CLAIM * 60, data * 60),
         }
-        async with BleScan(radio(where)) as scan:
-            for _ in range(3):
+        async with BleScan(radio_of(where)) as scan:
+            listed: dict[str, Found] = {}
+            rounds = 0
+            while rounds < 3 or not {"tool", "1", "2", "3", "4"} <= listed.keys():
+                rounds += 1
                 for number, (advertised, response) in said.items():
                     shouter.shout(number, advertised, response)
                 await asyncio.sleep(0.15)
-            listed = {t.address: t for t in scan.tools()}
+                listed = {who(t.address): t for t in scan.tools()}
         shouter.close()
-        return {str(int(a[-2:], 16)) if a.startswith("FF") else "tool": found for a, found in listed.items()}
+        return listed
+
+    def who(address: str) -> str:
+        return str(int(address[-2:], 16)) if address.startswith("FF") else "tool"
 
     listed = run(scenario())
     assert listed["tool"].serial_number == "SIM-00001" and listed["tool"].doubt == TWICE
     assert listed["1"].doubt == NO_SERIAL
     assert listed["2"].doubt == TWICE and listed["2"].url.startswith("ble://FF:")
-    assert listed["3"].doubt == BAD_SERIAL and listed["4"].doubt == BAD_SERIAL
+    assert listed["3"].doubt == BAD_SERIAL
+    assert listed["4"].doubt == (NO_SERIAL if BLUEZ else BAD_SERIAL)  # Linux drops what is longer than it may be
     assert listed["4"].name.isprintable()
     assert "5" not in listed and "6" not in listed and "7" not in listed
 
 
+@pytest.mark.in_process  # a thousand new devices keep the guest's bluetoothd busy for minutes
 def test_a_storm_of_addresses_is_bounded() -> None:
     async def scenario() -> None:
         where = new_air()
         await tool_on(where, 1)
         shouter = Shouter(where)
-        async with BleScan(radio(where)) as scan:
+        async with BleScan(radio_of(where)) as scan:
             for number in range(1000):
                 shouter.shout(number, CLAIM)
                 if number % 100 == 0:
@@ -141,10 +145,10 @@ def test_a_storm_of_addresses_is_bounded() -> None:
 def test_a_radio_that_is_off_says_so() -> None:
     async def scenario() -> None:
         where = new_air()
-        await ble_tools(0.1, radio(where))
+        await ble_tools(0.1, radio_of(where))
         where.adapter_off()
         with pytest.raises(RadioOffError, match=r"^ble: Bluetooth is off on this computer; switch it on$"):
-            await ble_tools(0.1, radio(where))
+            await ble_tools(0.1, radio_of(where))
 
     run(scenario())
 
@@ -153,26 +157,29 @@ def test_a_running_scan_hears_again_after_bluetooth_was_off_and_on() -> None:
     async def scenario() -> None:
         where = new_air()
         await tool_on(where, 1)
-        async with BleScan(radio(where), forget_s=1.0) as scan:
+        async with BleScan(radio_of(where), forget_s=1.0) as scan:
             await until(lambda: bool(scan.tools()))
             assert scan.trouble is None and scan.restarts == 0
             where.adapter_off()
             await until(lambda: scan.trouble is not None)
             assert isinstance(scan.trouble, RadioOffError) and scan.tools() == []
-            await asyncio.sleep(20.0)
+            await asyncio.sleep(2.0 if BLUEZ else 20.0)
             assert isinstance(scan.trouble, RadioOffError)
             where.adapter_on()
-            await asyncio.sleep(RETRY_S + 0.5)
-            assert scan.tools() and scan.trouble is None
+            if not BLUEZ:  # how soon is judged where time can be
+                await asyncio.sleep(RETRY_S + 0.5)
+                assert scan.tools()
+            await until(lambda: bool(scan.tools()) and scan.trouble is None)
 
     in_virtual_time(scenario())
 
 
+@pytest.mark.in_process  # BlueZ takes longer than that to be off
 def test_bluetooth_off_and_on_within_a_moment_is_noticed_by_the_silence() -> None:
     async def scenario() -> None:
         where = new_air()
         await tool_on(where, 1)
-        async with BleScan(radio(where), forget_s=1.0) as scan:
+        async with BleScan(radio_of(where), forget_s=1.0) as scan:
             await until(lambda: bool(scan.tools()))
             where.adapter_off()
             where.adapter_on()
@@ -187,7 +194,7 @@ def test_bluetooth_off_and_on_within_a_moment_is_noticed_by_the_silence() -> Non
 def test_a_search_that_ends_with_bluetooth_off_says_so() -> None:
     async def scenario() -> None:
         where = new_air()
-        transport = make_transport(f"ble://SIM-00001?radio={radio(where)}")
+        transport = make_transport(url_of(where, "//SIM-00001"))
         opening = asyncio.create_task(transport.open(Silent()))
         await asyncio.sleep(1.0)
         where.adapter_off()
@@ -201,77 +208,21 @@ def test_a_search_that_ends_with_bluetooth_off_says_so() -> None:
     in_virtual_time(scenario())
 
 
+@pytest.mark.in_process  # a minute of real time
 def test_where_no_tool_is_near_the_radio_is_asked_anew_now_and_then_only() -> None:
     async def scenario() -> None:
-        async with BleScan(radio(new_air())) as scan:
+        async with BleScan(radio_of(new_air())) as scan:
             await asyncio.sleep(60.0)
             assert 15 <= scan.restarts <= 60.0 / DEAF_S and scan.trouble is None
 
     in_virtual_time(scenario())
 
 
-class AsBlueZ(BumbleScanner):
-    """What BlueZ and bleak do together: begun is begun, also for a start that was broken off halfway, and then every
-    other one is refused until somebody stops it. After a connection it is busy for 2 s all the same."""
-
-    scanning: ClassVar[bool] = False
-    busy_until_s: ClassVar[float] = 0.0
-
-    async def start(self) -> None:
-        if AsBlueZ.scanning or asyncio.get_running_loop().time() < AsBlueZ.busy_until_s:
-            raise BleakDBusError("org.bluez.Error.InProgress", ["Operation already in progress"])
-        AsBlueZ.scanning = True
-        await asyncio.sleep(0.2)
-        await super().start()
-        self.begun = True
-
-    async def stop(self) -> None:
-        if getattr(self, "begun", False):
-            await super().stop()
-            await asyncio.sleep(0.1)
-            AsBlueZ.scanning = False
-
-
-@pytest.mark.parametrize("mended", [True, False])
-def test_given_up_and_tried_again_at_once(mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whenever it is given up. Without what sees a start through, the radio would be busy for ever."""
-    monkeypatch.setattr("nexus_simulator.ble.backend.BumbleScanner", AsBlueZ)
-    monkeypatch.setattr(AsBlueZ, "scanning", False)
-    if not mended:
-        monkeypatch.setattr("nexuslink.transport.ble_scan.seen_through", lambda call, _: call)
-
-    async def scenario() -> None:
-        where = new_air()
-        await tool_on(where, 1)
-        for after_s in (0.05, 0.15, 0.25, 0.6):
-            given_up = asyncio.create_task(ble_tools(5.0, radio(where)))
-            await asyncio.sleep(after_s)
-            given_up.cancel()
-            if mended:
-                assert [tool.serial_number for tool in await ble_tools(1.0, radio(where))] == ["SIM-00001"]
-            else:
-                with pytest.raises(RadioBusyError, match="is still busy, with the end of another connection"):
-                    await ble_tools(1.0, radio(where))
-                break
-            await asyncio.gather(given_up, return_exceptions=True)
-
-    in_virtual_time(scenario())
-
-
-def test_a_radio_that_still_ends_a_connection_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nexus_simulator.ble.backend.BumbleScanner", AsBlueZ)
-    monkeypatch.setattr(AsBlueZ, "scanning", False)
-
-    async def scenario() -> None:
-        where = new_air()
-        await tool_on(where, 1)
-        monkeypatch.setattr(AsBlueZ, "busy_until_s", asyncio.get_running_loop().time() + 2.0)
-        assert [tool.serial_number for tool in await ble_tools(1.0, radio(where))] == ["SIM-00001"]
-
-    in_virtual_time(scenario())
-
-
 def in_virtual_time(scenario: Coroutine[Any, Any, None]) -> None:
+    if BLUEZ:
+        run(scenario)
+        return
+
     async def and_end() -> None:
         try:
             await scenario
@@ -279,15 +230,14 @@ def in_virtual_time(scenario: Coroutine[Any, Any, None]) -> None:
             while AT_END:
                 await AT_END.pop()()
 
-    _, left = alone(and_end())
-    assert not left
+    on_the_air(and_end())
 
 
 def test_giving_up_leaves_nothing() -> None:
     async def scenario() -> None:
         where = new_air()
         for wait_s in (0.0, 0.01, 0.1):
-            task = asyncio.create_task(ble_tools(5.0, radio(where)))
+            task = asyncio.create_task(ble_tools(5.0, radio_of(where)))
             await asyncio.sleep(wait_s)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -295,6 +245,7 @@ def test_giving_up_leaves_nothing() -> None:
     run(scenario())
 
 
+@pytest.mark.in_process
 def test_an_address_of_nothing() -> None:
     async def scenario() -> None:
         for address in ("bumble:tcp-client:127.0.0.1:1", "bumble:nonsense:1", "bumble:", "acme:x"):
@@ -305,6 +256,7 @@ def test_an_address_of_nothing() -> None:
     run(scenario())
 
 
+@pytest.mark.in_process
 def test_nothing_of_bluetooth_is_imported_before_it_is_needed() -> None:
     code = (
         "import sys\n"

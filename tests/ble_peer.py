@@ -1,6 +1,6 @@
-"""A tool on the virtual air with a test behind it: the real GATT stack, and messages that the test makes up.
+"""Tools on the virtual air for tests: the simulated one as it is, one that lies, one whose messages a test makes up.
 
-Everything but the messages is the simulated tool's: its table, its advertising, its pairing, its radio.
+Everything but that is the simulated tool's: its table, its advertising, its pairing, its radio.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import Any
 
 from bumble import att
 from bumble.device import Connection
-from nexus_simulator.ble.pairing import Method, Security
+from nexus_simulator.ble.pairing import Level, Method, Security
 from nexus_simulator.ble.peripheral import NexusPeripheral
 from nexus_simulator.ble.radio import Air, air
 from nexus_simulator.options import Options
+
+from nexuslink.protocol.messages import SessionTotals
 
 INBOX_MAX = 8192
 """Bytes that nobody has taken; then a write waits for its answer."""
@@ -30,11 +32,37 @@ def new_air() -> Air:
     return air(f"test-{next(_numbers)}")
 
 
-class RawTool(NexusPeripheral):
-    """``take`` what the host writes, ``send`` it anything."""
+class SimTool(NexusPeripheral):
+    """The simulated tool as it is."""
 
     def __init__(self, where: Air, options: Options | None = None, security: Security = OPEN) -> None:
         super().__init__(options, where, security)
+
+    def hang_up(self) -> None:
+        """The tool ends the connection, if there is one."""
+        if self.connection is not None:
+            self._spawn(self._hang_up(self.connection))
+
+    @property
+    def totals(self) -> SessionTotals:
+        """What its latest session has made."""
+        return self.tool.firmware.totals
+
+
+class Impostor(SimTool):
+    """Says the serial number of another tool, has no key, and lets everybody do everything without one."""
+
+    def _fill(self, radio: Any) -> None:
+        made = radio.server.entry
+        radio.server.entry = lambda uuid, flags, level=Level.OPEN, **kwargs: made(uuid, flags, Level.OPEN, **kwargs)
+        super()._fill(radio)
+
+
+class RawTool(SimTool):
+    """``take`` what the host writes, ``send`` it anything."""
+
+    def __init__(self, where: Air, options: Options | None = None, security: Security = OPEN) -> None:
+        super().__init__(where, options, security)
         self.inbox = bytearray()
         self._taken, self._came = asyncio.Event(), asyncio.Event()
 
@@ -97,8 +125,3 @@ class RawTool(NexusPeripheral):
         if radio is None or connection is None:
             return False
         return radio.server.notify(connection, radio.stream, data)
-
-    def hang_up(self) -> None:
-        """The tool ends the connection."""
-        if self.connection is not None:
-            self._spawn(self._hang_up(self.connection))
