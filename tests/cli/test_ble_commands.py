@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_commands import PROGRAM, free_port, served
+from at_a_terminal import PROGRAM
+from test_commands import free_port, served
 from test_misuse import nexuslink, refused
 
 from nexuslink.cli.main import main
