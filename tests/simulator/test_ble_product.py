@@ -6,12 +6,11 @@ import asyncio
 import os
 
 import pytest
-from _pytest.mark import ParameterSet
 
 if not os.environ.get("NEXUS_BLUEZ"):
     pytest.importorskip("bumble", reason="no virtual radio: pip install nexuslink[virtual-ble]")
 
-from ble_side import Air, SimTool, new_air, on_the_air, url_of
+from ble_side import Air, SimTool, in_process, new_air, on_the_air, url_of
 from nexus_simulator.firmware.identity import UNLOCK_CODE
 from nexus_simulator.options import Options
 from reachable import until
@@ -23,11 +22,6 @@ from nexuslink.transport.ble import BleTransport
 from nexuslink.transport.url import make_transport
 
 LEAST_MTU = MIN_LINK_MESSAGE + 3
-
-
-def in_process(*values: int) -> list[ParameterSet]:
-    """One in the guest, all of them where they cost nothing."""
-    return [pytest.param(value, marks=pytest.mark.in_process) for value in values]
 
 
 async def tool_on_air(mtu: int = 247) -> SimTool:
