@@ -47,7 +47,7 @@ TESTS = ("tests/bluez", "tests/device", "tests/moments", "tests/simulator", "tes
 PYTEST = (
     "--assert=plain -p pytest_timeout -p bystander -p no:cacheprovider --color=no -m 'not in_process and not thorough'"
 )
-"""To rewrite assertions would take the emulated processor as long as several tests: ``--assert=rewrite`` when one fails."""
+"""Rewriting assertions takes the emulated processor as long as several tests; ``--assert=rewrite`` shows values."""
 _END = "guest: ended with status "
 _CRASHED = "guest: bluetoothd ended with status "
 
@@ -116,9 +116,9 @@ def _write_boot(boot: Path, made: Image, args: list[str]) -> None:
     sources = boot.parent / "checkout"
     for name in (*SHIPPED, *TESTS):
         shutil.copytree(Path(ROOT, name), sources / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in Path(ROOT, "tests").glob("*.py"):
-        if file.name != "conftest.py":  # it needs more than the guest has
-            shutil.copy(file, sources / "tests")
+    for shared in Path(ROOT, "tests").glob("*.py"):
+        if shared.name != "conftest.py":  # it needs more than the guest has
+            shutil.copy(shared, sources / "tests")
     compile_tree(sources, "/checkout", made.python_minor)
     shutil.copy(Path(ROOT, "pyproject.toml"), sources)
     quoted = " ".join("'" + arg.replace("'", "'\\''") + "'" for arg in args)

@@ -1,4 +1,4 @@
-"""A pytest plugin, inside the guest: a test during which bluetoothd ended has failed, whatever it has seen of it itself."""
+"""A pytest plugin, inside the guest: a test during which bluetoothd ended has failed, whatever it says itself."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ everywhere   bleak bounds few of its calls, and an unpaired access to an encrypt
 Linux        AcquireNotify is asked for: StartNotify goes by way of D-Bus signals and lost 8 of 1000 messages at 500 Hz.
              What has no key is paired before it subscribes: after a refusal BlueZ takes a subscription for one in use.
              It is given back before `disconnect`: bluetoothd 5.66 crashes when it is given back afterwards.
-             Each characteristic then has a queue of its own: answers are kept behind the data that left before (`Rear`).
+             Each characteristic then has a queue of its own: answers are kept behind the data before them (`Rear`).
+             bluetoothd drops what a program has not taken when net.unix.max_dgram_qlen wait (systemd: 512, else 10).
 Windows      a second ``start_notify`` makes every message come twice (bleak #1214): each connection has its own client,
              and subscribes once.
 macOS        addresses are UUIDs of this computer's own: they are taken, but only the serial number lasts.
