@@ -43,7 +43,7 @@ def side_by_side(args: list[str]) -> list[str]:
     """
     if any(arg.startswith(("-n", "--numprocesses", "--pdb", "--nexus", "hil_tests")) for arg in args):
         return []
-    return ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadfile"]
+    return ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def test_all(args: list[str], *, main_too: bool) -> int:

@@ -272,8 +272,9 @@ async def serve_pty(served: Endpoint, stop: asyncio.Event | None = None, say: Sa
                 await asyncio.sleep(PTY_POLL_S)
                 continue
             await _serve_host(master, served, first)
+            # Only what that host has not read: what is there to be read is already the next host's first request.
             with contextlib.suppress(termios.error):
-                termios.tcflush(master, termios.TCIOFLUSH)
+                termios.tcflush(master, termios.TCOFLUSH)
 
     try:
         async with until_signal() as signalled:

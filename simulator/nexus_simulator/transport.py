@@ -153,21 +153,26 @@ class SimTransport:
             until = max(self._virtual_ns, min(until, self._began_ns + due))
         for arrival_ns, data in joined(self._link.poll(until - self._began_ns)):
             self._virtual_ns = max(self._virtual_ns, self._began_ns + arrival_ns)
-            self._push(sink, data)
+            self._push(sink, data, self._virtual_ns)
         self._virtual_ns = until
-        self._tick(sink)
+        self._tick(sink, until)
 
     async def _step_real(self, sink: ChunkSink) -> None:
-        """Deliver what has arrived, then sleep until the next arrival, tick or request."""
+        """Deliver what has arrived, then sleep until the next arrival, tick or request.
+
+        Only one look at the clock goes into it: were this process to stand still between the look for data and a
+        later one for the tick, the tick would speak of a silence in which the tool was not silent.
+        """
         flowing = self._flowing.is_set()
-        arrived = self._link.poll(self.now_ns() - self._began_ns, None if flowing else 0)
+        looked_ns = self.now_ns()
+        arrived = self._link.poll(looked_ns - self._began_ns, None if flowing else 0)
         if self._link.splits:
             for _, data in joined(arrived):
-                self._push(sink, data)
+                self._push(sink, data, looked_ns)
         elif arrived:
-            self._push(sink, b"".join(data for _, data in arrived))
+            self._push(sink, b"".join(data for _, data in arrived), looked_ns)
         if flowing:
-            self._tick(sink)
+            self._tick(sink, looked_ns)
         now = self.now_ns()
         due = self._link.due_ns()
         until = max(self._last_push_ns + TICK_NS, now + TICK_NS // 10)
@@ -184,11 +189,11 @@ class SimTransport:
             timer.cancel()
         self._wake.clear()
 
-    def _push(self, sink: ChunkSink, data: bytes) -> None:
+    def _push(self, sink: ChunkSink, data: bytes, at_ns: int) -> None:
         if self._sink is sink:
-            self._last_push_ns = self.now_ns()
-            sink.chunk(Chunk(self._last_push_ns, data))
+            self._last_push_ns = at_ns
+            sink.chunk(Chunk(at_ns, data))
 
-    def _tick(self, sink: ChunkSink) -> None:
-        if self.now_ns() - self._last_push_ns >= TICK_NS:
-            self._push(sink, b"")
+    def _tick(self, sink: ChunkSink, at_ns: int) -> None:
+        if at_ns - self._last_push_ns >= TICK_NS:
+            self._push(sink, b"", at_ns)

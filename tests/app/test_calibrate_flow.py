@@ -1,7 +1,6 @@
 """Calibrating through the whole program, on the real simulated tool, by clicks and keys, off screen."""
 
 import asyncio
-import time
 
 import pytest
 from PySide6.QtCore import Qt
@@ -18,23 +17,8 @@ from nexuslink.app.views.verdict import State, VerdictView
 from nexuslink.calibration.archive import Archive, Kind
 from nexuslink.protocol.messages import CalibrationRecord
 
-HANG_S = 60.0
 FAST = "sim:?seed=1&speed=max"
-LOST = "sim:?seed=1&speed=8&script=lost-link"
-
-
-@pytest.fixture
-def until(application):
-    """Like the other one, but asleep in between: the loop's thread has minutes of device time to get through."""
-
-    def wait(condition) -> None:
-        end = time.monotonic() + HANG_S
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            application.processEvents()
-            time.sleep(0.01)
-
-    return wait
+LOST = "sim:?seed=1&speed=max&script=lost-link"
 
 
 @pytest.fixture
@@ -143,8 +127,8 @@ def test_a_check_offers_nothing_to_write(window, begin, until, archive):
     assert [event.kind for event in archive.events("SIM-00001")] == [Kind.MEASURED]
 
 
-def test_undo_and_give_up(window, begin, until, archive):
-    wizard = begin("sim:?seed=1&speed=8")
+def test_undo_and_give_up(window, begin, until, archive, in_step):
+    wizard = begin()
     wizard.choose.pick("weights")
     QTest.keyClick(window.view, Qt.Key.Key_Return)
     until(lambda: isinstance(window.view, CalibrateView) and len(wizard._bridge.log.marks) >= 2)
@@ -162,7 +146,7 @@ def test_undo_and_give_up(window, begin, until, archive):
     until(lambda: isinstance(window.view, CalibrateView) and wizard._bridge.log.picture is not None)
 
 
-def test_a_lost_link_is_said_and_leads_on(window, begin, until):
+def test_a_lost_link_is_said_and_leads_on(window, begin, until, in_step):
     wizard = begin(LOST)
     wizard.choose.pick("turning")
     QTest.keyClick(window.view, Qt.Key.Key_Return)
@@ -176,8 +160,8 @@ def test_a_lost_link_is_said_and_leads_on(window, begin, until):
     assert isinstance(window.view, ChooseView)
 
 
-def test_closing_the_window_in_mid_calibration_keeps_what_was_captured(window, begin, until, archive):
-    wizard = begin("sim:?seed=1&speed=8")
+def test_closing_the_window_in_mid_calibration_keeps_what_was_captured(window, begin, until, archive, in_step):
+    wizard = begin()
     wizard.choose.pick("weights")
     QTest.keyClick(window.view, Qt.Key.Key_Return)
     until(lambda: wizard._bridge.log.marks)

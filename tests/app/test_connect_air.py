@@ -1,7 +1,6 @@
 """The window and tools on a radio in software, with a real GATT stack on both sides, by clicks and keys."""
 
 import itertools
-import time
 from dataclasses import replace
 
 import pytest
@@ -34,20 +33,6 @@ class WithoutBond(RadioFinder):
 
     async def find(self, wanted=NOBODY):
         return [replace(tool, bonded=False) for tool in await super().find(wanted)]
-
-
-@pytest.fixture
-def until(application):
-    """Like the usual one, but asleep in between: tool and program run in this process."""
-
-    def wait(condition) -> None:
-        end = time.monotonic() + GUARD_S
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            application.processEvents()
-            time.sleep(0.005)
-
-    return wait
 
 
 class Stage:

@@ -15,7 +15,7 @@ from nexuslink.app.views import guidance
 from nexuslink.app.views.connect import LOOKING, NONE_NEAR, PICK, ConnectView, Mood
 from nexuslink.device.course import State
 from nexuslink.device.finders import SIMULATED_URL
-from nexuslink.device.next_steps import PRESS_S, next_step
+from nexuslink.device.next_steps import PRESS_S, next_step, pairing_step
 from nexuslink.device.verdict import Verdict
 
 SIMULATED = NearTool("Simulated tool", SIMULATED_URL, "sim", None, True)
@@ -26,7 +26,7 @@ AWAY_ONE = replace(MINE, title="Old", url="tool:NX-000099", key="NX-000099", ser
 NEW = NearTool("Nexus 07", "tool:NX-000307", "NX-000307", "NX-000307", False, ("Bluetooth",), -91, 1, bonded=False)
 WIRED = NearTool("Core Nexus", "serial:/dev/ttyACM7", "usb:1", None, False, ("USB",))
 OFF = next_step(Verdict.RADIO_OFF)
-SIZES = [(960, 540), (1280, 720), (1900, 600), (1000, 900)]
+SIZES = [(800, 450), (800, 600), (1280, 720), (1900, 600)]
 
 
 def near(*tools: NearTool, **how) -> Near:
@@ -112,6 +112,18 @@ def test_the_first_time_the_button_and_the_digits_are_said(view):
     view.show_connecting(WIRED.url)  # a cable needs no pairing
     view.show_progress(State.CONNECTING)
     assert "button" not in view.note
+
+
+def test_while_pairing_it_is_said_what_to_confirm(view):
+    view.show_near(near(MINE))
+    view.show_connecting(MINE.url)
+    view.show_progress(State.PAIRING, pairing_step(None))
+    assert view.note.startswith("Pairing. ") and view.note.endswith(pairing_step(None).step)
+    assert view._guide.guidance.done == 1
+    view.show_progress(State.PAIRING, pairing_step(4711))
+    assert "Compare the number 004711 on the tool." in view.note
+    view.show_progress(State.HANDSHAKING)
+    assert "Compare" not in view.note
 
 
 def test_words_of_a_connection_before_this_one_are_not_said(view):
@@ -369,5 +381,6 @@ def test_everything_has_a_name_and_the_keyboard_reaches_it(view):
     view.show_near(near(MINE))
     controls = [part for part in view._parts if isinstance(part, Pressable)]
     assert all(control.accessibleName() for control in controls)
-    assert {control.focusPolicy() for control in controls} == {Qt.FocusPolicy.StrongFocus}
+    on_the_way = [control for control in controls if control.focusPolicy() == Qt.FocusPolicy.StrongFocus]
+    assert [control for control in controls if control not in on_the_way] == view._cards[1:]
     assert isinstance(view._guide, Guide)

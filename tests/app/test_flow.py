@@ -18,7 +18,7 @@ from nexuslink.app.views.result import ResultView
 from nexuslink.recording.reader import SessionReader
 from nexuslink.release.hold import Phase, StopReason
 
-GOOD = "sim:?script=good-psoas&speed=20&seed=1"
+GOOD = "sim:?script=good-psoas&speed=max&seed=1"
 
 
 @pytest.fixture
@@ -81,8 +81,9 @@ def test_from_the_list_of_tools_to_the_result(window, begin, until, settle, tmp_
     until(lambda: flow.connect_view.mood is Mood.CHOOSING and flow.connect_view._connect.isEnabled())
 
 
-def test_a_whole_hold_is_done_and_can_be_held_again(window, begin, until, tmp_path):
-    flow = begin(GOOD + "0")  # 200 times as fast
+def test_a_whole_hold_is_done_and_can_be_held_again(window, begin, until, tmp_path, in_step):
+    in_step.set()  # there is nothing to miss
+    flow = begin(GOOD)
     until(lambda: flow.hold and flow.hold.button.text() == "See result")
     assert phase(flow) is Phase.DONE
     assert flow.hold.tokens == DONE
@@ -93,6 +94,7 @@ def test_a_whole_hold_is_done_and_can_be_held_again(window, begin, until, tmp_pa
     assert flow.bridge.throttle.readies <= flow.bridge.throttle.posts
     QTest.keyClick(window.view, Qt.Key.Key_Return)
     assert window.view.headline == "Done. Come off slowly."
+    in_step.clear()
     QTest.keyClick(window.view, Qt.Key.Key_Return)  # again: the simulated person starts anew
     until(lambda: isinstance(window.view, HoldView))
     assert flow.hold.tokens == DARK
@@ -102,8 +104,8 @@ def test_a_whole_hold_is_done_and_can_be_held_again(window, begin, until, tmp_pa
     assert len(files(tmp_path)) == 2
 
 
-def test_a_lost_link_is_shown_then_ends_the_hold_with_a_whole_file(window, begin, until, tmp_path):
-    flow = begin("sim:?script=lost-link&speed=8&seed=1")
+def test_a_lost_link_is_shown_then_ends_the_hold_with_a_whole_file(window, begin, until, tmp_path, in_step):
+    flow = begin("sim:?script=lost-link&speed=max&seed=1")
     until(lambda: flow.hold and flow.hold.stale)
     assert flow.hold.sentence.said[2] == "fault"
     until(lambda: flow.hold.button.text() == "See result")
@@ -113,7 +115,7 @@ def test_a_lost_link_is_shown_then_ends_the_hold_with_a_whole_file(window, begin
     assert name.endswith(".mcap")
 
 
-def test_closing_the_window_in_mid_hold_finishes_the_recording(window, begin, until, tmp_path):
+def test_closing_the_window_in_mid_hold_finishes_the_recording(window, begin, until, tmp_path, in_step):
     flow = begin(GOOD)
     until(lambda: phase(flow) is Phase.IN_BAND)
     assert files(tmp_path)[0].endswith(".part")
@@ -158,7 +160,7 @@ def test_a_folder_that_cannot_be_written(window, begin, until, tmp_path):
     assert str(blocked) in flow.prepare.note
 
 
-def test_without_recording_nothing_is_written(window, begin, until, tmp_path):
+def test_without_recording_nothing_is_written(window, begin, until, tmp_path, in_step):
     flow = begin(GOOD, record=False)
     until(lambda: phase(flow) is Phase.IN_BAND)
     flow.hold.press()

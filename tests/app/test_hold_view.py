@@ -15,7 +15,7 @@ from nexuslink.app.instruments.doubted import NOT_SURE
 from nexuslink.app.instruments.force_ring import RADIUS, TRACK
 from nexuslink.app.instruments.scale import DIAL_DEG
 from nexuslink.app.theme import DARK, DONE, LIGHT, STOPPED, faded
-from nexuslink.app.views.hold import HoldView
+from nexuslink.app.views.hold import BROKEN, HoldView
 from nexuslink.estimation.doubt import Doubt
 from nexuslink.release.hold import StopReason
 from nexuslink.release.plans import SITES
@@ -187,6 +187,18 @@ def test_light_theme_is_light(window, view, show):
     assert near(pixel(view, QPoint(5, 5)), LIGHT.ground)
 
 
+def test_a_hold_that_has_ended_keeps_its_dot_and_its_bar_when_the_window_changes(window, view, show, settle):
+    driver = show(Driver(path=level(20.0, 15.0, 40.0)), 20.0)
+    view.refresh(driver.stop(StopReason.USER).snapshot, driver.ring)
+    for size in ((960, 540), (1280, 720)):
+        window.resize(*size)
+        settle()
+        assert view.disc.dot == view.disc._at(*view.disc.split(15.0, 40.0))
+        bar = view.countdown._bar()
+        assert near(pixel(view.countdown, QPoint(round(0.2 * bar.width()), round(bar.center().y()))), STOPPED.in_)
+        assert not near(pixel(view.countdown, QPoint(round(0.6 * bar.width()), round(bar.center().y()))), STOPPED.in_)
+
+
 # -- states ------------------------------------------------------------------------------------------------------------
 
 
@@ -263,7 +275,22 @@ def test_broken_session_is_said(view, show):
     show(Driver(path=level(22.5)))
     view.fail("disk full: /tmp; free some space")
     assert view.stale
-    assert view.sentence.said == ("Lost the tool.", "disk full: /tmp; free some space", "fault")
+    assert view.sentence.said == (BROKEN, "disk full: /tmp; free some space", "fault")
+
+
+def test_there_is_a_way_out_of_a_broken_session(view, show):
+    driver = show(Driver(path=level(22.5)))
+    asked = []
+    view.stop.connect(lambda: asked.append("stop"))
+    view.back.connect(lambda: asked.append("back"))
+    view.fail("disk full: /tmp; free some space")
+    view.refresh(driver.batch().snapshot, driver.ring)  # a late picture changes nothing
+    assert view.sentence.said[0] == BROKEN and view.stale
+    QTest.keyClick(view, Qt.Key.Key_Escape)
+    assert view.button.text() == "Back" and asked == ["back"]
+    show(driver)
+    QTest.keyClick(view, Qt.Key.Key_Escape)
+    assert asked == ["back", "stop"]
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

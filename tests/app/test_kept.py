@@ -24,28 +24,14 @@ from nexuslink.device.discovery import Discovery
 from nexuslink.device.finders import RadioFinder, SerialFinder
 from nexuslink.device.remembered import RememberedTool, RememberedTools
 from nexuslink.live import pipeline
+from nexuslink.live.connections import EVENT_GAP, EVENT_RESUME
 from nexuslink.live.replay import replay
-from nexuslink.live.session import EVENT_GAP, EVENT_RESUME
 from nexuslink.recording.reader import SessionReader
 from nexuslink.release.hold import StopReason
 
 GUARD_S = 30.0
 REAL = "NX-000005"
 _numbers = itertools.count()
-
-
-@pytest.fixture
-def until(application):
-    """Like the usual one, but asleep in between: tool and program run in this process."""
-
-    def wait(condition) -> None:
-        end = time.monotonic() + GUARD_S
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            application.processEvents()
-            time.sleep(0.005)
-
-    return wait
 
 
 class World:

@@ -1,159 +1,25 @@
 """Every view at every size: whole, apart, readable, named; and what connect, prepare and result show."""
 
 import itertools
-from dataclasses import replace
-from pathlib import Path
 
-import calibration_samples as samples
 import pytest
 from drive import Driver, level
+from every_view import VIEWS, connect, hold, prepare, result
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtTest import QTest
 
-from nexuslink.app.asked import SIMULATED_CODE
 from nexuslink.app.instruments.base import Pressable
 from nexuslink.app.instruments.text import Text
-from nexuslink.app.near_list import Near, NearTool
 from nexuslink.app.theme import font
-from nexuslink.app.views.calibrate import CalibrateView
-from nexuslink.app.views.choose import ChooseView
-from nexuslink.app.views.connect import ConnectView
-from nexuslink.app.views.hold import HoldView
 from nexuslink.app.views.keys import KEYS
 from nexuslink.app.views.prepare import PrepareView
 from nexuslink.app.views.result import ResultView
-from nexuslink.app.views.verdict import VerdictView
-from nexuslink.app.words import ENDINGS, ending
-from nexuslink.device.finders import SIMULATED_URL
-from nexuslink.device.next_steps import next_step
-from nexuslink.device.verdict import Verdict
+from nexuslink.app.words import ENDINGS, ending, side_word
 from nexuslink.release.hold import StopReason
 from nexuslink.release.plans import SITES, load_plan
 
-SIMULATED = NearTool("Simulated tool", SIMULATED_URL, SIMULATED_URL, None, True)
-MINE = NearTool(
-    "My Nexus", "tool:NX-000123", "NX-000123", "NX-000123", False, ("Bluetooth",), -58, 4, True, True, "last used today"
-)
-WIRED = NearTool("Core Nexus", "serial:/dev/ttyACM7", "usb:1", None, False, ("USB",))
-SIZES = [(960, 540), (1280, 720), (1920, 1080), (1000, 900), (1900, 600)]
-
-
-def connect(window) -> ConnectView:
-    view = ConnectView(window)
-    view.show_near(Near((MINE, WIRED, SIMULATED), settled=True))
-    view._move(2)
-    return view
-
-
-def connect_off(window) -> ConnectView:
-    view = ConnectView(window)
-    view.show_near(Near((replace(MINE, present=False), SIMULATED), next_step(Verdict.RADIO_DENIED, "darwin"), "", True))
-    view._move(1)
-    return view
-
-
-def connect_failed(window) -> ConnectView:
-    view = connect(window)
-    view.show_connecting(SIMULATED_URL)
-    view.show_failed("sim:: a sentence of the error, which goes on for a while; what to do", next_step(Verdict.BROKEN))
-    return view
-
-
-def prepare(window) -> PrepareView:
-    return PrepareView([load_plan(site) for site in SITES], window)
-
-
-def hold(window) -> HoldView:
-    view = HoldView(window)
-    driver = Driver().advance(8)
-    view.begin(driver.plan, True, True)
-    view.refresh(driver.snapshot, driver.ring)
-    return view
-
-
-def result(window) -> ResultView:
-    view = ResultView(window)
-    driver = Driver(path=level(20.0), hold_s=2).advance(4)
-    view.show_result(driver.result(Path("/somewhere/with a rather long name/2026-01-31_psoas-left.mcap")), driver.ring)
-    return view
-
-
-def choose(window) -> ChooseView:
-    view = ChooseView(window)
-    view.pick("weights")
-    view.fill("0,5 1.5 3 6 11", "kg", "0.5 %", "52.5 N")
-    view.show_about("Core Nexus, CN-00042: calibrated by its user on 2026-01-31")
-    return view
-
-
-def choose_poses(window) -> ChooseView:
-    view = ChooseView(window)
-    view.pick("poses")
-    view.show_failed("serial:/dev/ttyACM7: no answer to START; is it a Nexus, switched on, and free of other programs?")
-    return view
-
-
-def calibrate(window) -> CalibrateView:
-    view = CalibrateView(window)
-    view.begin("Weights", True)
-    view.refresh(samples.weights_log())
-    return view
-
-
-def calibrate_turning(window) -> CalibrateView:
-    view = CalibrateView(window)
-    view.begin("Turning", True)
-    view.refresh(samples.log_of(samples.TURNING))
-    return view
-
-
-def calibrate_lost(window) -> CalibrateView:
-    view = calibrate(window)
-    view.fail("serial:/dev/ttyACM7: the port has gone (cable pulled, or the tool switched off); connect again", True)
-    return view
-
-
-def verdict(window) -> VerdictView:
-    view = VerdictView(window)
-    view.show_end(samples.weights_log(samples.DONE, 4), samples.DONE, samples.CHANGES, False, SIMULATED_CODE)
-    return view
-
-
-def verdict_asking(window) -> VerdictView:
-    view = verdict(window)
-    view._main.click()
-    return view
-
-
-def verdict_failed(window) -> VerdictView:
-    view = verdict(window)
-    view.show_failed(
-        "serial:/dev/ttyACM7: the tool does not open with this code; the tool keeps record 12. The right one stands "
-        "inside its base; after 5 wrong ones it must be restarted"
-    )
-    return view
-
-
-def verdict_refused(window) -> VerdictView:
-    view = VerdictView(window)
-    view.show_end(samples.weights_log(samples.REFUSED, 4), samples.REFUSED, (), False, SIMULATED_CODE)
-    return view
-
-
-VIEWS = [
-    connect,
-    connect_off,
-    connect_failed,
-    prepare,
-    hold,
-    result,
-    choose,
-    choose_poses,
-    calibrate,
-    calibrate_turning,
-]
-VIEWS += [calibrate_lost, verdict, verdict_asking, verdict_failed, verdict_refused]
+SIZES = [(800, 450), (800, 600), (1280, 720), (1920, 1080), (1900, 600)]
 
 
 @pytest.fixture(params=VIEWS, ids=lambda make: make.__name__)
@@ -202,7 +68,7 @@ def test_broken_text_fits_its_box(view, window, settle, size):
             view.pick(SITES[site])
         for part in view._parts:
             if isinstance(part, Text) and part._wrap and part.text:
-                metrics = QFontMetricsF(font(part.px(part._size), part._bold))
+                metrics = QFontMetricsF(font(part.type_px(part._size), part._bold))
                 room = part.rect().toRectF()
                 room.setHeight(10_000)
                 needed = metrics.boundingRect(room, Qt.TextFlag.TextWordWrap, part.text).height()
@@ -222,7 +88,8 @@ def test_controls_have_names_and_can_be_reached_by_keyboard(view):
     assert controls
     for control in controls:
         assert control.accessibleName()
-        assert control.focusPolicy() == Qt.FocusPolicy.StrongFocus
+        others = control.group() is not None and not control.isChecked()  # of a row, only the chosen one is on the way
+        assert control.focusPolicy() == (Qt.FocusPolicy.ClickFocus if others else Qt.FocusPolicy.StrongFocus)
     assert view.accessibleName() == view.title
 
 
@@ -248,7 +115,8 @@ def test_prepare_says_where_and_how(window, site):
     plan = load_plan(site)
     texts = [text.text for text in view._texts]
     assert texts[:2] == [plan.position, plan.place]
-    assert plan.mark_toward in texts[2]
+    assert texts[2] == f"Point the mark to the {side_word(plan.mark_toward)}."
+    assert "ilium" not in texts[2] + view._asked.text
     assert f"{plan.band_low_n:g} to {plan.band_high_n:g} N" in view._asked.text
     assert "assumptions" in view._assumed.text
     assert plan.place in view._map.accessibleDescription()

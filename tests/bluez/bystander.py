@@ -1,4 +1,4 @@
-"""A pytest plugin, inside the guest: a test during which bluetoothd ended has failed, whatever it says itself."""
+"""A pytest plugin, inside the guest: a test during which bluetoothd ended has failed, whatever it saw of it."""
 
 from __future__ import annotations
 

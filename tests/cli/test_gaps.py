@@ -17,8 +17,9 @@ from reachable import OnTcp, there, tool, until
 from nexuslink.cli import streaming
 from nexuslink.cli.terminal import LOST, TerminalView
 from nexuslink.device.keeping import kept
+from nexuslink.live.connections import EVENT_GAP, EVENT_RESUME
 from nexuslink.live.pipeline import LiveUpdate
-from nexuslink.live.session import EVENT_GAP, EVENT_RESUME, LiveSession
+from nexuslink.live.session import LiveSession
 from nexuslink.protocol.messages import CalibrationRecord
 from nexuslink.protocol.record import seal_record
 from nexuslink.recording.reader import SessionReader
@@ -33,7 +34,7 @@ def rows_in(part: Path) -> int:
     return sum(len(rows.t_us) for rows in SessionReader(part).estimates()) if part.is_file() else 0
 
 
-def recorded(folder: Path, story: Story, seconds: float | None = 1.5, keep: bool = True) -> streaming._Ended:
+def recorded(folder: Path, story: Story, seconds: float | None = None, keep: bool = True) -> streaming._Ended:
     """``record``, as the command does it, while ``story`` is told."""
 
     async def work() -> streaming._Ended:
@@ -45,6 +46,8 @@ def recorded(folder: Path, story: Story, seconds: float | None = 1.5, keep: bool
             task = asyncio.create_task(streaming._run(args, limit, lambda *_: None, path))
             await until(lambda: rows_in(folder / "one.mcap.part") > 50)
             await story(one, path)
+            if seconds is None and keep:
+                task.cancel()  # Ctrl-C
             return await task
 
     return asyncio.run(asyncio.wait_for(work(), GUARD_S))
@@ -53,13 +56,21 @@ def recorded(folder: Path, story: Story, seconds: float | None = 1.5, keep: bool
 async def away(one: OnTcp, path: Path) -> None:
     await one.go()
     await asyncio.sleep(0.3)
-    await one.come()
+    await more_rows(one, path)
 
 
 async def power_cycle(one: OnTcp, path: Path) -> None:
     await one.go()
     one.reset()
+    await more_rows(one, path)
+
+
+async def more_rows(one: OnTcp, path: Path) -> None:
+    """It is there again, and was found."""
+    part = path.with_name(path.name + ".part")
+    before = rows_in(part)
     await one.come()
+    await until(lambda: rows_in(part) > before + 50)
 
 
 @pytest.mark.parametrize(("story", "restarted"), [(away, False), (power_cycle, True)])
@@ -79,7 +90,13 @@ def test_a_kept_recording_goes_on_after_a_marked_gap(
     steps = np.diff(times)
     assert (steps > 0).all()
     assert steps.max() > 50_000  # the gap itself
-    assert times[-1] - times[0] == pytest.approx(1.5e6, abs=0.1e6)
+
+
+def test_the_limit_counts_the_time_of_gaps() -> None:
+    limit = streaming._Limit(1.5)
+    limit.begin(7_000_000)
+    limit.begin(7_400_000)
+    assert limit.left_s(8_400_000) == pytest.approx(0.1)
 
 
 def test_without_keep_the_end_of_the_link_is_the_end(tmp_path: Path) -> None:
@@ -88,17 +105,18 @@ def test_without_keep_the_end_of_the_link_is_the_end(tmp_path: Path) -> None:
         await until(path.is_file)
         await one.come()
 
-    ended = recorded(tmp_path, go, seconds=None, keep=False)
+    ended = recorded(tmp_path, go, keep=False)
     assert ended.gaps == 0
     assert ended.reason is not None
     assert rows_in(tmp_path / "one.mcap") > 50
 
 
-def test_a_tool_that_stays_away_ends_it_when_the_time_is_over(tmp_path: Path) -> None:
+def test_a_tool_that_stays_away_ends_it_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def go(one: OnTcp, path: Path) -> None:
+        monkeypatch.setattr(streaming._Limit, "left_s", lambda *_: 0.2)  # so much, however long it took up to here
         await one.go()
 
-    ended = recorded(tmp_path, go, seconds=1.0)
+    ended = recorded(tmp_path, go, seconds=10 * GUARD_S)
     assert ended.reason is not None
     assert ended.reason.startswith("SIM-00009 did not come back before the time was over; ")
     assert ended.gaps == 1
@@ -113,7 +131,7 @@ def test_a_tool_that_comes_back_as_another_is_not_taken(tmp_path: Path) -> None:
         store.data = seal_record(replace(record, calibration_id=77))
         await one.come()
 
-    ended = recorded(tmp_path, calibrate)
+    ended = recorded(tmp_path, calibrate, seconds=GUARD_S)
     assert ended.reason is not None
     assert "another calibration" in ended.reason
 

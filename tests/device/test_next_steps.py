@@ -41,7 +41,10 @@ def test_no_two_verdicts_say_the_same() -> None:
         (transport.OutOfReachError("x"), "The tool is out of reach."),
         (transport.PortNotFoundError("x"), "The tool is not near."),
         (transport.PairingError("x"), "The tool does not know this computer."),
-        (transport.KeyLostError("x"), "The tool is paired with another computer now."),
+        (transport.KeyLostError("x"), "The tool no longer knows this computer."),
+        (transport.KeyDoubtError("x"), "The tool has probably forgotten this computer."),
+        (transport.NoAgentError("x"), "Nothing on this computer can confirm a pairing."),
+        (transport.RadioBusyError("x"), "Bluetooth is still busy."),
         (transport.ToolTakenError("x"), "Another program uses the tool."),
         (transport.PortDeniedError("x"), "This program may not open the port."),
         (device.ImpostorError("x"), "This is not the tool that you paired."),
@@ -55,7 +58,7 @@ def test_what_an_error_comes_to(error: Exception, words: str) -> None:
 
 
 def test_platforms_differ_where_the_way_there_does() -> None:
-    for verdict in (Verdict.RADIO_OFF, Verdict.RADIO_DENIED, Verdict.DENIED, Verdict.KEY_LOST):
+    for verdict in (Verdict.RADIO_OFF, Verdict.RADIO_DENIED, Verdict.DENIED, Verdict.KEY_LOST, Verdict.KEY_DOUBTED):
         assert len({next_step(verdict, platform).step for platform in PLATFORMS[:3]}) == 3
         assert next_step(verdict, PLATFORMS[3]) == next_step(verdict, "linux")
     assert next_step(Verdict.NOT_PAIRED, "darwin") == next_step(Verdict.NOT_PAIRED, "win32")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,15 @@ async def paired(where: Air, remembered: RememberedTools) -> KeyStore:
     return k.tool.guard.bonds
 
 
-async def tried(where: Air, remembered: RememberedTools | None, there: SimTool, verdict: Verdict) -> Kept:
-    """Keep looking for the tool until that verdict."""
+async def tried(
+    where: Air, remembered: RememberedTools | None, there: SimTool, verdict: Verdict, stay_s: float = 3.0
+) -> Kept:
+    """Keep looking for the tool until that verdict, and a while longer."""
     k = Kept(remembered=remembered, where=where)
     k.tool = there
     async with k.connected():
         await until(lambda: verdict in k.verdicts)
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(stay_s)
     return k
 
 
@@ -131,7 +134,7 @@ def test_the_same_address_without_the_key_is_refused(tmp_path: Path) -> None:
         await paired(where, remembered)
         impostor = impostor_on(where)
         k = await tried(where, remembered, impostor, Verdict.KEY_LOST)
-        assert "the tool has forgotten this computer" in k.said(Verdict.KEY_LOST)
+        assert "the tool no longer knows this computer" in k.said(Verdict.KEY_LOST)
         assert k.supervisor.progress.connections == impostor.counts.received == 0
         k = await tried(where, None, impostor_on(where), Verdict.CONNECTED)  # control: that is what it is refused by
         assert k.supervisor.progress.connections == 1
@@ -151,8 +154,15 @@ def test_an_old_key_is_of_no_use(tmp_path: Path) -> None:
         remembered.forget("SIM-00003")
         new = await paired(where, remembered)
         impostor = impostor_on(where, keys=old)
-        k = await tried(where, remembered, impostor, Verdict.LINK_LOST)
+        k = await tried(where, remembered, impostor, Verdict.KEY_DOUBTED)
         assert k.supervisor.progress.connections == impostor.counts.received == 0
+        verdicts = [progress.verdict for progress in k.told if progress.state is State.LOST]
+        assert verdicts.index(Verdict.LINK_LOST) < verdicts.index(Verdict.KEY_DOUBTED)  # once says little
+        said = k.said(Verdict.KEY_DOUBTED)
+        assert "it has another key or none" in said and "(2 times in a row now)" in said
+        adapter = acquire(Address.parse(f"air:{where.name}"))
+        assert len(await adapter.bonds.get_all()) == 1  # nothing is removed on a suspicion
+        await release(adapter)
         k = Kept(remembered=remembered, where=where)
         k.tool.guard.bonds = new
         async with k.connected():
@@ -179,14 +189,109 @@ def test_a_person_is_asked_to_pair_once_and_not_again_and_again() -> None:
     on_the_air(work())
 
 
-@pytest.mark.parametrize("said", [True, False])
-def test_where_the_system_says_who_has_a_key_that_counts(tmp_path: Path, said: bool, monkeypatch: Any) -> None:
-    """As BlueZ does."""
-    monkeypatch.setattr("nexuslink.transport.ble_nearby.bonded", lambda _: said)
+def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path: Path) -> None:
+    """Control: the same end, without a bond; and with one, but once only."""
+
+    class Shy(SimTool):
+        ends = 9
+
+        def _connected(self, connection: Any) -> None:
+            super()._connected(connection)
+            self.ends -= 1
+            if self.ends >= 0:
+                self._spawn(self._hang_up(connection))
 
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
-        monkeypatch.setattr("nexuslink.transport.ble_nearby.bonded", lambda _: True)
+        k = await tried(where, remembered, Shy(where, Options(seed=3), OPEN), Verdict.LINK_LOST)
+        assert Verdict.KEY_DOUBTED not in k.verdicts
+        keys = await paired(where, remembered)
+        shy = Shy(where, Options(seed=3), OPEN)
+        shy.ends, shy.guard.bonds = 1, keys
+        k = await tried(where, remembered, shy, Verdict.CONNECTED, 0.0)
+        assert Verdict.LINK_LOST in k.verdicts and Verdict.KEY_DOUBTED not in k.verdicts
+        shy.ends = 2
+        k = await tried(where, remembered, shy, Verdict.CONNECTED, 0.0)
+        assert Verdict.KEY_DOUBTED in k.verdicts  # in a row it is doubted, and tried again all the same
+
+    on_the_air(work())
+
+
+def test_a_system_that_has_a_key_and_a_tool_that_lets_nobody_in(tmp_path: Path, monkeypatch: Any) -> None:
+    """As BlueZ tells of its keys: what has been removed by hand from the tool only is not paired again by itself."""
+    monkeypatch.setattr("nexuslink.transport.ble_nearby.bonded", lambda _: True)
+
+    async def work() -> None:
+        where, remembered = new_air(), RememberedTools(lambda: tmp_path)
+        there = SimTool(where, Options(seed=3), Security(method=Method.NOTHING, always_open=True))
+        k = await tried(where, remembered, there, Verdict.KEY_LOST)
+        assert k.supervisor.state is State.OFF and State.PAIRING not in {progress.state for progress in k.told}
+
+    on_the_air(work())
+
+
+@pytest.mark.parametrize("method", [Method.NUMERIC, Method.NOTHING])
+def test_pairing_is_a_state_and_says_the_number_where_it_is_known(tmp_path: Path, method: Method) -> None:
+    async def work() -> None:
+        where, remembered = new_air(), RememberedTools(lambda: tmp_path)
+        k = Kept(remembered=remembered, where=where)
+        tool = k.tool = SimTool(where, Options(seed=3), Security(method=method, always_open=True))
+        async with k.connected():
+            await k.data()
+        pairing = [progress for progress in k.told if progress.state is State.PAIRING]
+        states = [state for state, _ in itertools.groupby(progress.state for progress in k.told)]
+        at = states.index(State.PAIRING)
+        assert states[at - 1 : at + 2] == [State.CONNECTING, State.PAIRING, State.HANDSHAKING]
+        assert pairing[0].number is None
+        assert pairing[0].sentence.endswith(
+            "Confirm the pairing on the tool and in the system's window, where they ask."
+        )
+        if method is Method.NUMERIC:
+            assert pairing[-1].number == tool.guard.shown is not None
+            assert pairing[-1].sentence == f"SIM-00003: Pairing. Compare the number {tool.guard.shown:06d} on the tool."
+        else:
+            assert {progress.number for progress in pairing} == {None}
+        assert {progress.number for progress in k.told if progress.state is not State.PAIRING} == {None}
+        again = Kept(remembered=remembered, where=where)
+        again.tool = tool
+        async with again.connected():  # bonded now
+            await again.data()
+        assert State.PAIRING not in {progress.state for progress in again.told}
+
+    on_the_air(work())
+
+
+def test_a_pairing_can_be_given_up_and_tried_again_at_once() -> None:
+    """While a person is asked, at both ends."""
+
+    async def work() -> None:
+        k = Kept()
+        asked = asyncio.Event()
+        k.tool = SimTool(k.air, Options(seed=3), Security(always_open=True))
+        adapter = acquire(Address.parse(f"air:{k.air.name}"))
+        adapter.agent.compare = lambda _: asked.set() or False  # type: ignore[func-returns-value]
+        async with k.connected():
+            await until(lambda: k.supervisor.state is State.PAIRING)
+            await k.supervisor.disconnect()
+            assert k.supervisor.state is State.OFF
+            k.supervisor.connect()
+            await asked.wait()
+            await until(lambda: k.supervisor.state is State.OFF)
+            assert k.supervisor.progress.verdict is Verdict.NOT_PAIRED
+            adapter.agent.compare = lambda _: True
+            k.supervisor.connect()
+            await k.data()
+        await release(adapter)
+
+    on_the_air(work())
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_where_the_system_says_who_has_a_key_that_counts(tmp_path: Path, said: bool, monkeypatch: Any) -> None:
+    """As BlueZ does."""
+
+    async def work() -> None:
+        where, remembered = new_air(), RememberedTools(lambda: tmp_path)
         keys = await paired(where, remembered)
         monkeypatch.setattr("nexuslink.transport.ble_nearby.bonded", lambda _: said)
         k = Kept(remembered=remembered, where=where)

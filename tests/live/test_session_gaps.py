@@ -17,9 +17,10 @@ from nexuslink.device.discovery import Discovery
 from nexuslink.device.supervisor import Supervisor
 from nexuslink.live import pipeline, replay
 from nexuslink.live.calibrating import recorded
+from nexuslink.live.connections import EVENT_GAP, EVENT_RESUME
 from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import LiveUpdate
-from nexuslink.live.session import EVENT_GAP, EVENT_RESUME, LiveSession, SessionResult
+from nexuslink.live.session import LiveSession, SessionResult
 from nexuslink.recording.reader import SessionReader
 from nexuslink.release.coach import Tone
 from nexuslink.release.hold import StopReason

@@ -125,9 +125,9 @@ class Keeper:
     """A supervisor, as an application has one."""
 
     PHASES: Final = {
-        State.SCANNING: Phase.SCAN, State.CONNECTING: Phase.CONNECT, State.HANDSHAKING: Phase.HANDSHAKE,
-        State.READY: Phase.HANDSHAKE, State.STREAMING: Phase.STREAM, State.LOST: Phase.SCAN,
-        State.OFF: Phase.DISCONNECT,
+        State.SCANNING: Phase.SCAN, State.CONNECTING: Phase.CONNECT, State.PAIRING: Phase.CONNECT,
+        State.HANDSHAKING: Phase.HANDSHAKE, State.READY: Phase.HANDSHAKE, State.STREAMING: Phase.STREAM,
+        State.LOST: Phase.SCAN, State.OFF: Phase.DISCONNECT,
     }  # fmt: skip
 
     def __init__(self, scene: Scene, told: Told) -> None:

@@ -19,8 +19,8 @@ from nexuslink.device.supervisor import Supervisor
 from .plan import FRESH, Phase
 
 PHASES = {
-    State.SCANNING: Phase.SCAN, State.CONNECTING: Phase.CONNECT, State.HANDSHAKING: Phase.HANDSHAKE,
-    State.STREAMING: Phase.STREAM,
+    State.SCANNING: Phase.SCAN, State.CONNECTING: Phase.CONNECT, State.PAIRING: Phase.CONNECT,
+    State.HANDSHAKING: Phase.HANDSHAKE, State.STREAMING: Phase.STREAM,
 }  # fmt: skip
 
 

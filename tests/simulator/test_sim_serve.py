@@ -1,5 +1,6 @@
 """The simulated tool as a process of its own: real sockets, real pseudo-terminals, real signals."""
 
+import asyncio
 import json
 import os
 import select
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from nexus_simulator.serve import Carrier, serve_pty
 from sim_host import Host, hello, start
 
 from nexuslink.protocol.messages import HelloResponse
@@ -180,6 +182,55 @@ def test_a_second_tcp_host_is_turned_away() -> None:
         first.write(start())
         assert read_until(first, host, lambda: bool(host.data(0))), "the first host must not notice"
         first.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no PTY")
+def test_the_next_host_is_heard_from_its_first_byte() -> None:
+    """Who opens the terminal and speaks while the host before is being dismissed, as a program started again does."""
+
+    class Door:
+        """Lets the second host in at the worst moment."""
+
+        switched_off = False
+
+        def __init__(self) -> None:
+            self.path = ""
+            self.hosts: list[int] = []
+            self.heard: list[bytes] = []
+            self.stop = asyncio.Event()
+
+        def open(self, said: bytes) -> None:
+            self.hosts.append(os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
+            os.write(self.hosts[-1], said)
+
+        def receive(self, data: bytes) -> None:
+            self.heard.append(data)
+            if len(self.heard) == 2:
+                self.stop.set()
+            else:
+                os.close(self.hosts.pop())
+
+        async def pump(self, carrier: Carrier) -> str:
+            await self.stop.wait()
+            return ""
+
+        def disconnect(self) -> None:
+            if not self.hosts:
+                self.open(b"second")
+
+    async def both() -> list[bytes]:
+        door = Door()
+
+        def say(line: str) -> None:
+            door.path = line.removeprefix("serial:")
+            door.open(b"first")
+
+        async with asyncio.timeout(GUARD_S):
+            await serve_pty(door, door.stop, say)
+        os.close(door.hosts.pop())
+        return door.heard
+
+    assert asyncio.run(both()) == [b"first", b"second"]
 
 
 def test_every_start_of_the_process_is_another_boot_unless_said() -> None:

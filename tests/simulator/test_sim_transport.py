@@ -102,10 +102,37 @@ def test_speed_multiplies() -> None:
     async def scenario() -> None:
         transport, sink = sim(speed="20"), Sink()
         await streaming(transport, sink)
-        began = time.monotonic()
+        after, virtual, before = time.monotonic_ns(), transport.now_ns(), time.monotonic_ns()
         await until(lambda: len(sink.host.samples(0, 250.0)[0]) >= 2500 if sink.host.data(0) else False, "10 s of data")
-        assert time.monotonic() - began < 9.0
+        least = 20 * (time.monotonic_ns() - before)
+        virtual = transport.now_ns() - virtual
+        assert least <= virtual <= 20 * (time.monotonic_ns() - after)
         await transport.close()
+
+    run(scenario)
+
+
+def test_a_machine_that_stands_still_is_no_silence_of_the_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence is what ticks say: none may pass over what the tool has sent by then."""
+
+    async def scenario() -> None:
+        transport, sink = sim(speed="10"), Sink()
+        await streaming(transport, sink)
+        poll = transport._link.poll
+
+        def stalled(on_ns: int, room: int | None = None) -> list[tuple[int, bytes]]:
+            arrived = poll(on_ns, room)
+            if arrived:
+                transport._wake.set()  # look again at once
+            else:
+                time.sleep(0.05)  # half a simulated second, right after a look for data that found none
+            return arrived
+
+        monkeypatch.setattr(transport._link, "poll", stalled)
+        began = len(sink.chunks)
+        await until(lambda: len(sink.chunks) > began + 20, "data")
+        await transport.close()
+        assert all(chunk.data for chunk in sink.chunks[began:])  # a message is due each 20 ms, a tick after 100
 
     run(scenario)
 

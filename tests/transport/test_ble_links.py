@@ -287,7 +287,7 @@ def test_a_tool_that_has_forgotten_the_bond() -> None:
         await works(link_to(where), tool)
         await tool.guard.forget()
         said = await refused(link_to(where), KeyLostError)
-        assert "the tool has forgotten this computer; remove it in" in said
+        assert "the tool no longer knows this computer; remove it in" in said
 
     run(scenario())
 

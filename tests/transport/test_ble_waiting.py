@@ -12,8 +12,8 @@ from links import run, until
 
 from nexuslink.transport import ble_lifeline
 from nexuslink.transport.ble_intake import TURNS_MAX, VALUE_MAX, Intake, Rear
-from nexuslink.transport.ble_lifeline import Lifeline, settled
-from nexuslink.transport.errors import LinkLostError
+from nexuslink.transport.ble_lifeline import Lifeline, patiently, seen_through, settled
+from nexuslink.transport.errors import LinkLostError, RadioBusyError, RadioOffError
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -127,6 +127,56 @@ def test_letting_go_never_fails() -> None:
 
         await settled(fail(), 1.0)
         await settled(never(), 0.02)
+
+    run(scenario())
+
+
+# -- a radio that is still busy ----------------------------------------------------------------------------------------
+
+
+def test_a_busy_radio_is_asked_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ble_lifeline, "ASK_AGAIN_S", 0.001)
+    errors: list[Exception] = [RadioBusyError("busy"), RadioBusyError("busy"), RadioOffError("off")]
+    tries: list[int] = []
+
+    async def attempt() -> int:
+        tries.append(1)
+        if len(tries) <= len(errors):
+            raise errors[len(tries) - 1]
+        return 7
+
+    async def scenario() -> None:
+        with pytest.raises(RadioOffError):  # nothing else is waited for
+            await patiently(attempt)
+        errors[2] = RadioBusyError("busy")
+        tries.clear()
+        assert await patiently(attempt) == 7
+        monkeypatch.setattr(ble_lifeline, "BUSY_S", 0.01)
+        tries.clear()
+        errors.extend([RadioBusyError("busy")] * 10_000)
+        with pytest.raises(RadioBusyError):
+            await patiently(attempt)
+
+    run(scenario())
+
+
+def test_what_must_not_be_broken_off_is_seen_through() -> None:
+    async def scenario() -> None:
+        done: list[str] = []
+
+        async def call() -> None:
+            await asyncio.sleep(0.01)
+            done.append("whole")
+
+        for seconds, whole in ((9.0, ["whole"]), (0.001, ["whole"])):
+            task = asyncio.create_task(seen_through(call(), seconds))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert done == whole  # the second time it was too slow
+        await asyncio.sleep(0)
 
     run(scenario())
 

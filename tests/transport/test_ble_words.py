@@ -18,6 +18,7 @@ from bleak.exc import (
 
 from nexuslink.transport.ble_words import PERMISSION, ROWS, SETTINGS, Step, ble_error, signature, too_late
 from nexuslink.transport.errors import (
+    KeyDoubtError,
     KeyLostError,
     LinkLostError,
     NoRadioError,
@@ -25,6 +26,7 @@ from nexuslink.transport.errors import (
     OutOfReachError,
     PairingError,
     PortNotFoundError,
+    RadioBusyError,
     RadioDeniedError,
     RadioError,
     RadioOffError,
@@ -65,7 +67,8 @@ RAISED: list[tuple[BaseException, type[TransportError], str]] = [
     (PermissionError(13, "Permission denied"), RadioDeniedError, PERMISSION),
     (unavailable(REASONS.UNKNOWN), RadioError, "switch it off and on"),
     (BleakError("Failed to start scanner. Is Bluetooth turned on?"), RadioError, "switch it off and on"),
-    (dbus("org.bluez.Error.InProgress", "Operation already in progress"), RadioError, "try again"),
+    (dbus("org.bluez.Error.InProgress", "Operation already in progress"), RadioBusyError, "try again"),
+    (dbus("org.bluez.Error.Failed", "le-connection-busy"), RadioBusyError, "with the end of another connection"),
     (dbus("org.freedesktop.DBus.Error.ServiceUnknown", "org.bluez was not provided"), RadioServiceError, "systemctl"),
     (dbus("org.freedesktop.DBus.Error.NameHasNoOwner", "no owner"), RadioServiceError, "systemctl"),
     (dbus("org.freedesktop.DBus.Error.NoReply", "Remote peer disconnected"), RadioServiceError, "systemctl"),
@@ -77,6 +80,11 @@ RAISED: list[tuple[BaseException, type[TransportError], str]] = [
     (dbus("org.bluez.Error.AlreadyConnected", "Already Connected"), ToolTakenError, "another program"),
     (BleakError("Peer removed pairing information"), KeyLostError, f"remove it in {SETTINGS}"),
     (BleakError("HCI_Error(PIN_OR_KEY_MISSING_ERROR)"), KeyLostError, f"remove it in {SETTINGS}"),
+    (
+        BleakError("failed to connect: Failed to encrypt the connection, the connection has timed out unexpectedly."),
+        KeyDoubtError,
+        f"remove it in {SETTINGS}, and pair it again",
+    ),
     (BleakGATTProtocolError(0x05), PairingError, "press the tool's button"),
     (BleakGATTProtocolError(0x08), PairingError, "press the tool's button"),
     (BleakGATTProtocolError(0x0C), PairingError, "press the tool's button"),

@@ -63,6 +63,8 @@ class Agent:
     """The host can show digits."""
     seen: int | None = None
     """The digits of the latest comparison."""
+    told: Callable[[int], None] = lambda number: None
+    """Gets them as soon as they are known."""
 
     @property
     def capability(self) -> PairingDelegate.IoCapability:
@@ -81,6 +83,7 @@ class _Person(PairingDelegate):
 
     async def compare_numbers(self, number: int, digits: int) -> bool:
         self._agent.seen = number
+        self._agent.told(number)
         return self._agent.compare(number)
 
     async def get_number(self) -> int | None:

@@ -84,6 +84,10 @@ class Radio:
         """The person at this host, while pairing."""
         return self.adapter.agent
 
+    def watch_digits(self, told: Callable[[int], None]) -> None:
+        """``told(number)``: the six digits that the person is to compare."""
+        self.agent.told = told
+
     async def close(self) -> None:
         """Give the adapter back; the last one ends its connections."""
         adapter, self._adapter = self._adapter, None

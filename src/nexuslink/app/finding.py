@@ -117,6 +117,10 @@ class Finding(QObject):
     def _progressed(self, progress: Progress) -> None:
         if not self._opening:
             return
-        from nexuslink.device.next_steps import next_step
+        from nexuslink.device.course import State
+        from nexuslink.device.next_steps import next_step, pairing_step
 
+        if progress.state is State.PAIRING:
+            self.view.show_progress(progress.state, pairing_step(progress.number))
+            return
         self.view.show_progress(progress.state, next_step(progress.verdict) if progress.verdict is not None else None)

@@ -170,6 +170,11 @@ class Flow(QObject):
         self.result.show_result(self._result, self.bridge.ring if self.bridge else None)
         self.window_.go(self.result)
 
+    def _broke(self) -> None:
+        """Away from a hold that broke: whatever is left of it is ended, and another can begin."""
+        self._stop()
+        self.go_prepare()
+
     # -- what the bridge says -------------------------------------------------------------------------------------
 
     def _opened(self, simulated: bool, to_calibrate: bool) -> None:
@@ -269,6 +274,7 @@ class Flow(QObject):
             self.hold = module.HoldView(self.window_, self._still)
             self.hold.stop.connect(self._stop)
             self.hold.leave.connect(self._go_result)
+            self.hold.back.connect(self._broke)
             self.window_.add(self.hold)
         return self.hold
 

@@ -36,7 +36,10 @@ _CAUSES: Final[Mapping[Verdict, str]] = {
     Verdict.NO_ANSWER: "Switch it off and on",
     Verdict.OTHER_TOOL: "Another tool is in its place",
     Verdict.IMPOSTOR: "Another tool claims to be it",
+    Verdict.RADIO_BUSY: "Bluetooth is still busy",
     Verdict.KEY_LOST: "It has to be paired again",
+    Verdict.KEY_DOUBTED: "It may need pairing again",
+    Verdict.NO_AGENT: "It has to be paired again",
     Verdict.NOT_PAIRED: "It has to be paired again",
     Verdict.RADIO_DENIED: "Allow this program Bluetooth",
 }

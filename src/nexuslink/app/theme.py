@@ -24,6 +24,10 @@ GRID = 8
 RADIUS = 12
 
 
+LEAST_TYPE = 12
+"""Logical pixels: small print stays readable in a small window, where all else shrinks with the page."""
+
+
 class Type(IntEnum):
     """The four sizes of type, in design pixels (at 720 lines)."""
 
@@ -153,13 +157,23 @@ TEXT_PAIRS = (
     ("text", "in_soft"),
     ("mute", "ground"),
     ("mute", "panel"),
+    ("mute", "raised"),
     ("on_fill", "in_fill"),
     ("on_fill", "stop_fill"),
 )
 # State colours in which letters are set too, while the data are fresh.
 STATE_TEXT_PAIRS = (("warn", "ground"), ("warn", "panel"), ("stop", "ground"), ("in_", "ground"), ("in_", "panel"))
 # Shapes that carry meaning: 3:1 against what they are drawn on.
-SHAPE_PAIRS = (("in_", "ground"), ("warn", "ground"), ("stop", "ground"), ("focus", "ground"), ("text", "raised"))
+SHAPE_PAIRS = (
+    ("in_", "ground"),
+    ("warn", "ground"),
+    ("stop", "ground"),
+    ("focus", "ground"),
+    ("focus", "panel"),
+    ("focus", "in_soft"),
+    ("in_", "raised"),
+    ("text", "raised"),
+)
 
 
 def _linear(channel: int) -> float:
@@ -207,6 +221,11 @@ def palette(tokens: Tokens) -> QPalette:
     for which, colour in colours.items():
         made.setColor(which, QColor(colour))
     return made
+
+
+def type_px(size: float, unit: float) -> int:
+    """A size of type in whole logical pixels, ``unit`` of them to a design pixel."""
+    return max(LEAST_TYPE, round(size * unit))
 
 
 @lru_cache(maxsize=256)

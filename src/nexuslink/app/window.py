@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QStackedLayout, QWidget
 from nexuslink.app.theme import Tokens, palette, pick
 from nexuslink.app.views.base import View
 
-MINIMUM = QSize(960, 540)
+MINIMUM = QSize(800, 450)  # 1280 x 720 at 160 %
 NORMAL = QSize(1280, 720)
 
 

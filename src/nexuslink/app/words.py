@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from nexuslink.release.plans import Plan
 
 
+_SIDES = {"ilium": "hip bone"}
+
+
 class Ending(NamedTuple):
     """Why a hold ended, and what to do next. The headline itself is the coach's."""
 
@@ -103,8 +106,13 @@ def asked(plan: Plan) -> str:
     """What a plan asks for, in one line."""
     return (
         f"{plan.hold_s:g} s at {plan.band_low_n:g} to {plan.band_high_n:g} N, "
-        f"tip {plan.angle_low_deg:g} to {plan.angle_high_deg:g}° toward the {plan.mark_toward}"
+        f"tip {plan.angle_low_deg:g} to {plan.angle_high_deg:g}° toward the {side_word(plan.mark_toward)}"
     )
+
+
+def side_word(side: str) -> str:
+    """What a plan's mark points to, or away from, as people say it."""
+    return _SIDES.get(side, side)
 
 
 def mark_on_right(plan: Plan) -> bool:

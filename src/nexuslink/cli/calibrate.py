@@ -30,6 +30,7 @@ from nexuslink.calibration.writing import Written, unlock
 from nexuslink.cli.calibrate_record import SESSION, archive_at, code_of, save, say_written, write, written_json
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.output import print_json, say
+from nexuslink.cli.pairing import tell_pairing
 from nexuslink.device.errors import DeviceError
 from nexuslink.device.keeping import connection
 from nexuslink.estimation.calibration import TIP_NAMES
@@ -141,7 +142,7 @@ def obey(line: str, calibrating: Calibrating) -> None:
 async def _run(
     args: argparse.Namespace, url: str, make: Make, code: int | None, gravity: Gravity, sessions: list[Recorded]
 ) -> int:
-    async with connection(url, cache=None) as nexus:
+    async with connection(url, cache=None, watch=tell_pairing()) as nexus:
         for session in sessions:
             if session.record.serial_number != nexus.info.serial_number:
                 raise UsageError(f"{url} is {nexus.info.serial_number}, the sessions are of "

@@ -20,6 +20,7 @@ from nexuslink.calibration.merge import merge
 from nexuslink.calibration.writing import Written, write_to_tool
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.output import print_json, say
+from nexuslink.cli.pairing import tell_pairing
 from nexuslink.device.keeping import connection, is_tool
 from nexuslink.device.nexus import Nexus
 from nexuslink.protocol.messages import CalibrationMethod, CalibrationRecord
@@ -55,7 +56,7 @@ def record_of(source: str) -> CalibrationRecord:
         return _record_in(path)
 
     async def ask() -> CalibrationRecord:
-        async with connection(source, cache=None) as nexus:  # what it has now
+        async with connection(source, cache=None, watch=tell_pairing()) as nexus:  # what it has now
             return nexus.calibration
 
     return asyncio.run(ask())
@@ -132,7 +133,7 @@ def load(args: argparse.Namespace) -> int:
     record = _record_in(Path(args.file))
 
     async def work() -> tuple[list[Row], Written | None]:
-        async with connection(args.url, cache=None) as nexus:
+        async with connection(args.url, cache=None, watch=tell_pairing()) as nexus:
             now = nexus.calibration
             if record.serial_number != nexus.info.serial_number:
                 raise CalibrationFileError(

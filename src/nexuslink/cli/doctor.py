@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from nexuslink.cli.checks import CHECKS, Check, Finding, State
 from nexuslink.cli.output import print_json, say
+from nexuslink.cli.pairing import tell_pairing
 
 if TYPE_CHECKING:
     from nexuslink.device.nexus import Nexus
@@ -80,7 +81,7 @@ def check_device(url: str) -> list[Finding]:
     from nexuslink.transport.errors import TransportError
 
     async def examine() -> tuple[Nexus, Exchanges, Observation, tuple[ErrorReport, ...] | None]:
-        async with connection(url, cache=None) as nexus:  # what it says now
+        async with connection(url, cache=None, watch=tell_pairing()) as nexus:  # what it says now
             trips, _ = await ask_often(nexus, ROUND_TRIPS)
             seen = await observe(nexus, STREAM_S)
             keeps = Capability.ERRORS in nexus.info.capabilities

@@ -9,6 +9,7 @@ from typing import Final
 
 from nexuslink.calibration.document import in_words
 from nexuslink.cli.output import print_json, say
+from nexuslink.cli.pairing import tell_pairing
 from nexuslink.device.keeping import connection
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.words import abilities, spoken, trouble
@@ -45,7 +46,7 @@ def info(args: argparse.Namespace) -> int:
     """Connect, say who it is, leave."""
 
     async def ask() -> dict[str, object]:
-        async with connection(args.url, cache=None) as nexus:  # what it says now
+        async with connection(args.url, cache=None, watch=tell_pairing()) as nexus:  # what it says now
             keeps = Capability.ERRORS in nexus.info.capabilities
             return describe(nexus, await nexus.errors() if keeps else None)
 

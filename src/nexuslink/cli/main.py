@@ -168,10 +168,11 @@ def _find_for_others(command: str, args: argparse.Namespace) -> None:
         return
     import asyncio
 
+    from nexuslink.cli.pairing import tell_pairing
     from nexuslink.device.keeping import address, is_tool
 
     if is_tool(url):
-        args.url = asyncio.run(address(url))
+        args.url = asyncio.run(address(url, tell_pairing()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from nexuslink.cli.folders import sessions_folder
 from nexuslink.cli.output import print_json, whisper
+from nexuslink.cli.pairing import tell_pairing
 from nexuslink.cli.terminal import TerminalView
 from nexuslink.device.keeping import kept
 from nexuslink.device.nexus import Nexus
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _guide(args: argparse.Namespace, plan: Plan, folder: Path | None) -> int:
-    supervisor = await kept(args.device)
+    supervisor = await kept(args.device, watch=tell_pairing())
     try:
         with supervisor.holding():
             nexus = await supervisor.up(0.0)

@@ -1,7 +1,7 @@
 """``stream`` and ``record``: a tool without a plan, until a limit, Ctrl-C, or the end of its link.
 
 With ``--keep`` a lost link is a gap: the tool is waited for, and its stream goes on. A recording has a mark where each
-gap began and ended, by the number of chunks before it, as that of a guided hold has.
+gap began and ended, as that of a guided hold has.
 """
 
 from __future__ import annotations
@@ -9,29 +9,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nexuslink.cli.errors import UsageError
 from nexuslink.cli.folders import sessions_folder
 from nexuslink.cli.output import print_json, say, whisper
+from nexuslink.cli.pairing import tell_pairing
 from nexuslink.cli.terminal import LOST
 from nexuslink.device.errors import DeviceError
 from nexuslink.device.keeping import kept
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.supervisor import Supervisor
 from nexuslink.estimation.estimator import Estimates
-from nexuslink.live.pipeline import SILENCE_LOST_S, Sensing
+from nexuslink.live.connections import Change, Connections
+from nexuslink.live.pipeline import SILENCE_LOST_S, LinkMeter, Sensing
+from nexuslink.live.session import header_for, session_name
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Decoded
+from nexuslink.recording.writer import SessionWriter
 from nexuslink.transport.errors import LinkLostError, TransportError
-
-if TYPE_CHECKING:
-    from nexuslink.recording.writer import SessionWriter
 
 
 class _Limit:
@@ -93,8 +92,6 @@ def stream(args: argparse.Namespace) -> int:
 
 def record(args: argparse.Namespace) -> int:
     """Raw chunks and estimates into a session file. Ctrl-C is how it usually ends."""
-    from nexuslink.live.session import session_name  # dear to import, and only recording needs it
-
     limit = _Limit(args.seconds)
     path = Path(args.out) if args.out else sessions_folder(None) / session_name("record")
     rows = 0
@@ -114,171 +111,125 @@ def record(args: argparse.Namespace) -> int:
     return 0
 
 
-def _writer(path: Path, nexus: Nexus) -> SessionWriter:
-    from nexuslink.live.session import header_for
-    from nexuslink.recording.writer import SessionWriter
-
-    return SessionWriter(path, header_for(nexus, None))
-
-
 async def _run(args: argparse.Namespace, limit: _Limit, show: Show, path: Path | None) -> _Ended:
     """Stream until the limit, an interrupt, or the end of the link."""
-    supervisor = await kept(args.url, once=not args.keep)
+    supervisor = await kept(args.url, once=not args.keep, watch=tell_pairing())
     try:
         with supervisor.holding():
             nexus = await supervisor.up(0.0)
-            flow = _Flow(nexus, limit, show, None if supervisor.once else supervisor)
-            flow.writer = _writer(path, nexus) if path is not None else None
-            end_watch = supervisor.add_tool_watch(flow.resume)
+            flow = _Flow(nexus, limit, show, path, None if supervisor.once else supervisor)
             try:
                 await flow.run()
             except asyncio.CancelledError:  # Ctrl-C
                 if path is None:
                     raise
             finally:
-                end_watch()
                 await flow.end()
     finally:
         await supervisor.disconnect()
     if flow.broken is not None:
         raise flow.broken
-    return _Ended(flow.reason, flow.gaps)
+    return _Ended(flow.reason, flow.connections.gaps)
 
 
 class _Flow:
     """One tool's estimates, connection after connection. ``keeper``: who brings a lost link back, if anybody does."""
 
-    def __init__(self, nexus: Nexus, limit: _Limit, show: Show, keeper: Supervisor | None) -> None:
-        self.writer: SessionWriter | None = None
+    def __init__(self, nexus: Nexus, limit: _Limit, show: Show, path: Path | None, keeper: Supervisor | None) -> None:
         self.reason: str | None = None
         self.broken: BrokenPipeError | None = None
-        self.gaps = 0
-        self._nexus = nexus
         self._limit = limit
         self._show = show
         self._keeper = keeper
         self._sensing = Sensing(nexus.info, nexus.calibration)
+        self._meter = LinkMeter(nexus.decoder)
         self._done = asyncio.Event()
-        self._heard_ns = nexus.now_ns
         self._t_us = 0
-        self._chunks = 0
-        self._lost = 0
-        """Messages lost on the links before this one."""
-        self._in_gap = self._anew = False
+        self._anew = False
+        """The clock of the next samples is another one."""
         self._timer: asyncio.TimerHandle | None = None
-        self._starting: asyncio.Task[None] | None = None
+        self._writer = SessionWriter(path, header_for(nexus, None)) if path is not None else None
+        self.connections = Connections(nexus, self._writer, self._take, self._changed, lambda: self._t_us)
+        if keeper is not None:
+            self.connections.keep(keeper)
 
     async def run(self) -> None:
         """Start the stream; returns when it is over."""
-        self._watch()
-        await self._nexus.start()
+        await self.connections.nexus.start()
         await self._done.wait()
-        if not self._in_gap:
+        if not self.connections.in_gap:
             with contextlib.suppress(TransportError, DeviceError):  # a dead link cannot be told
-                await self._nexus.stop()
+                await self.connections.nexus.stop()
 
     async def end(self) -> None:
         """Let go, and finish the file."""
-        self._done.set()
+        self._finish()
         self._cancel_timer()
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.gather(self._starting, return_exceptions=True)
-        self._unwatch()
-        if self.writer is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self.writer.finish, None)
-
-    def _watch(self) -> None:
-        if self.writer is not None:
-            self._nexus.add_tap(self.writer.chunk)
-        self._nexus.add_listener(self._take)
-        self._nexus.add_closer(self._closed)
-
-    def _unwatch(self) -> None:
-        for callback in (self._take, self._closed, *((self.writer.chunk,) if self.writer is not None else ())):
-            self._nexus.remove(callback)
+        self.connections.cancel()
+        await self.connections.settled()
+        self.connections.unwatch()
+        if self._writer is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._writer.finish, None)
 
     def _take(self, chunk: Chunk, decoded: Decoded) -> None:
-        self._chunks += 1
         if self._anew and decoded.batches:
             self._anew = False
-            self._sensing.begin_anew(decoded, self._t_us, max(0, chunk.arrival_ns - self._heard_ns) / 1e9)
+            self._sensing.begin_anew(decoded, self._t_us, self._meter.since_data_s(chunk))
         estimates = self._sensing.update(decoded)
+        self._meter.take(chunk, decoded, self._sensing, None)
         if self._done.is_set():
             return
         if estimates is None or not len(estimates.t_us):
-            if self._keeper is None and chunk.arrival_ns - self._heard_ns > SILENCE_LOST_S * 1e9:
-                self._over(f"{self._nexus.url}: no force data for {SILENCE_LOST_S:g} s; is the tool still in reach?")
+            if self._keeper is None and self._meter.silent_s > SILENCE_LOST_S:
+                url = self.connections.nexus.url
+                self._over(f"{url}: no force data for {SILENCE_LOST_S:g} s; is the tool still in reach?")
             return
         self._limit.begin(int(estimates.t_us[0]))
-        self._heard_ns, self._t_us = chunk.arrival_ns, int(estimates.t_us[-1])
-        if self.writer is not None:
-            self.writer.estimates(
+        self._t_us = int(estimates.t_us[-1])
+        if self._writer is not None:
+            self._writer.estimates(
                 estimates.t_us, estimates.force_n, estimates.pressure_kpa, estimates.tip_angle_deg,
                 estimates.tip_direction_deg,
             )  # fmt: skip
         try:
-            self._show(self._nexus, estimates, self._lost + self._nexus.decoder.link.lost)
+            self._show(self.connections.nexus, estimates, self._meter.quality().lost_messages)
         except BrokenPipeError as error:  # whoever read our output has gone
             self.broken = error
-            self._done.set()
+            self._finish()
         if self._limit.left_s(self._t_us) <= 0:
-            self._done.set()
+            self._finish()
+
+    def _finish(self) -> None:
+        self._done.set()
+        self.connections.release()
 
     def _over(self, reason: str) -> None:
         if not self._done.is_set():
             self.reason = reason
-            self._done.set()
+            self._finish()
 
     # -- a gap ----------------------------------------------------------------------------------------------------
 
-    def _closed(self, reason: str) -> None:
-        if self._keeper is None or self._done.is_set():
-            self._over(reason)
-            return
-        whisper(LOST)
-        self._unwatch()
-        self.gaps += 1
-        self._in_gap = True
-        self._lost += self._nexus.decoder.link.lost
-        self._note("gap", reason=reason)
-        left_s = self._limit.left_s(self._t_us)
-        if math.isfinite(left_s):
-            self._cancel_timer()
-            self._timer = asyncio.get_running_loop().call_later(left_s, self._stayed_away)
+    def _changed(self, change: Change, why: str) -> None:
+        match change:
+            case Change.LOST:
+                whisper(LOST)
+                left_s = self._limit.left_s(self._t_us)
+                if math.isfinite(left_s):
+                    self._cancel_timer()
+                    self._timer = asyncio.get_running_loop().call_later(left_s, self._stayed_away)
+            case Change.BACK | Change.RESTARTED:
+                self._cancel_timer()
+                restarted = change is Change.RESTARTED
+                self._anew |= restarted
+                self._meter.resume(self.connections.nexus.decoder)
+                whisper("The tool is back." + (" It has restarted." if restarted else ""))
+            case Change.UNWILLING | Change.OTHER | Change.ENDED:
+                self._over(why)
 
     def _stayed_away(self) -> None:
         why = f"; {self._keeper.progress.sentence}" if self._keeper is not None else ""
-        self._over(f"{self._nexus.info.serial_number} did not come back before the time was over{why}")
-
-    def resume(self, nexus: Nexus) -> None:
-        """The same tool on a new connection, which does not stream yet. Nothing happens without a gap."""
-        if not self._in_gap or self._done.is_set():
-            return
-        known, found = self._nexus, nexus
-        if (known.calibration_bytes, known.info.streams) != (found.calibration_bytes, found.info.streams):
-            self._over(f"{found.url}: the tool has come back with another calibration or other streams; start again")
-            return
-        self._in_gap = False
-        self._cancel_timer()
-        restarted = found.info.boot_id != known.info.boot_id
-        self._anew |= restarted
-        self._note("resume", framed=found.transport.framed, restarted=restarted, url=found.url)
-        whisper("The tool is back." + (" It has restarted." if restarted else ""))
-        self._nexus = found
-        self._watch()
-        self._starting = asyncio.get_running_loop().create_task(self._start(found))
-
-    async def _start(self, nexus: Nexus) -> None:
-        try:
-            await nexus.start()
-        except (DeviceError, TransportError) as error:
-            if nexus is self._nexus and not self._in_gap and nexus.closed_reason is None:
-                self._over(str(error))
-
-    def _note(self, kind: str, **values: object) -> None:
-        if self.writer is not None:
-            self.writer.event(self._t_us, kind, json.dumps({"after_chunks": self._chunks, **values}))
+        self._over(f"{self.connections.nexus.info.serial_number} did not come back before the time was over{why}")
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -17,16 +17,17 @@ async def within(work: Coroutine[Any, Any, T], seconds: float) -> T:
     try:
         done, _ = await asyncio.wait((task,), timeout=seconds)
     except asyncio.CancelledError:
-        await _end(task)
+        await end(task)
         raise
     if not done:
-        await _end(task)
+        await end(task)
         if not task.done() or task.cancelled():
             raise TimeoutError
     return task.result()
 
 
-async def _end(task: asyncio.Task[Any]) -> None:
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel it, and wait until it has ended: at most `CANCEL_BOUND_S`."""
     task.cancel()
     await asyncio.wait((task,), timeout=CANCEL_BOUND_S)
     if task.done():

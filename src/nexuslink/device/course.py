@@ -1,9 +1,9 @@
 """The course of a kept connection: which state follows which event, and what is done there. A table, and a pause.
 
     OFF ---wanted--> SCANNING --found--> CONNECTING --opened--> HANDSHAKING --greeted--> READY <--stopped-- STREAMING
-     ^                 ^  | nobody,          |                      |                     |  `---started------> |
-     |                 |  | failed           | failed               | failed              | failed              | failed
-     |          waited |  v                  v                      v                     v                     |
+     ^                 ^  | nobody,          | `-asked-> PAIRING --^  |                   |  `---started------> |
+     |                 |  | failed           | failed      | failed   | failed            | failed              | failed
+     |          waited |  v                  v             v          v                   v                     |
      |                 | (pause)            LOST <---------------------------------------------------------------
      |                 `---------------------' waited            READY, STREAMING --nearer--> SCANNING
      `--- unwanted, hopeless: from everywhere
@@ -25,6 +25,8 @@ class State(StrEnum):
     OFF = "off"
     SCANNING = "scanning"
     CONNECTING = "connecting"
+    PAIRING = "pairing"
+    """A person has to confirm it, or may have to."""
     HANDSHAKING = "handshaking"
     READY = "ready"
     STREAMING = "streaming"
@@ -37,6 +39,8 @@ class Event(Enum):
     WANTED = auto()
     FOUND = auto()
     NOBODY = auto()
+    ASKED = auto()
+    """On the way to an open link a person is asked to confirm a pairing, or there is more to say of that."""
     OPENED = auto()
     GREETED = auto()
     STARTED = auto()
@@ -54,6 +58,7 @@ class Action(Enum):
 
     LOOK = auto()
     OPEN = auto()
+    LET_IN = auto()
     GREET = auto()
     SERVE = auto()
     PAUSE = auto()
@@ -62,6 +67,8 @@ class Action(Enum):
 
 UP: Final = (State.READY, State.STREAMING)
 """A tool is there."""
+UNDER_WAY: Final = (State.CONNECTING, State.PAIRING, State.HANDSHAKING)
+"""Somebody was found: this has bounds of its own, and a person may be comparing digits."""
 COURSE: Final[dict[tuple[State, Event], tuple[State, Action]]] = {
     (State.OFF, Event.WANTED): (State.SCANNING, Action.LOOK),
     (State.SCANNING, Event.FOUND): (State.CONNECTING, Action.OPEN),
@@ -69,7 +76,11 @@ COURSE: Final[dict[tuple[State, Event], tuple[State, Action]]] = {
     (State.SCANNING, Event.FAILED): (State.SCANNING, Action.PAUSE),
     (State.SCANNING, Event.WAITED): (State.SCANNING, Action.LOOK),
     (State.CONNECTING, Event.OPENED): (State.HANDSHAKING, Action.GREET),
+    (State.CONNECTING, Event.ASKED): (State.PAIRING, Action.LET_IN),
     (State.CONNECTING, Event.FAILED): (State.LOST, Action.PAUSE),
+    (State.PAIRING, Event.ASKED): (State.PAIRING, Action.LET_IN),
+    (State.PAIRING, Event.OPENED): (State.HANDSHAKING, Action.GREET),
+    (State.PAIRING, Event.FAILED): (State.LOST, Action.PAUSE),
     (State.HANDSHAKING, Event.GREETED): (State.READY, Action.SERVE),
     (State.HANDSHAKING, Event.FAILED): (State.LOST, Action.PAUSE),
     (State.READY, Event.STARTED): (State.STREAMING, Action.SERVE),

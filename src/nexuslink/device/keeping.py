@@ -20,7 +20,7 @@ from typing import Final
 
 from nexuslink.device.cache import USUAL as USUAL_CACHE
 from nexuslink.device.cache import ToolCache
-from nexuslink.device.course import UP, State
+from nexuslink.device.course import UNDER_WAY, UP, State
 from nexuslink.device.discovery import Discovery, usual_finders
 from nexuslink.device.errors import NoToolError
 from nexuslink.device.finders import MARK, Finder, RadioFinder, SimulatedFinder
@@ -28,17 +28,15 @@ from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import Progress
 from nexuslink.device.remembered import USUAL, RememberedTools
 from nexuslink.device.supervisor import Supervisor
-from nexuslink.device.verdict import Verdict, one_line
+from nexuslink.device.verdict import PERSONAL, Verdict, one_line
 from nexuslink.transport.errors import UrlError
 from nexuslink.transport.url import make_transport, parse_url, take_params
 
 FIND_S: Final = 10.0
 """How long a tool that is named by its serial number is looked for."""
-BUSY: Final = (State.CONNECTING, State.HANDSHAKING)
-"""Somebody was found: this has bounds of its own, and a person may be comparing digits."""
 ELSEWHERE: Final = frozenset({Verdict.NOT_THERE, Verdict.NO_ANSWER, Verdict.OTHER_TOOL, Verdict.NO_LINK})
 """Said of a port at which the tool was only guessed, these mean no more than that it is not there."""
-FINAL: Final = frozenset({Verdict.IMPOSTOR, Verdict.NOT_PAIRED, Verdict.KEY_LOST, Verdict.OTHER_VERSION})
+FINAL: Final = PERSONAL | {Verdict.IMPOSTOR, Verdict.OTHER_VERSION}
 """Of the tool itself, and no waiting changes it."""
 _SERIAL: Final = re.compile(r"[A-Za-z]{1,8}-[0-9]{1,14}")
 """What is taken for a serial number without a mark before it."""
@@ -152,13 +150,13 @@ async def kept(
 @asynccontextmanager
 async def connection(
     target: str, *, bound_s: float = FIND_S, remembered: RememberedTools | None = USUAL,
-    cache: ToolCache | None = USUAL_CACHE,
+    cache: ToolCache | None = USUAL_CACHE, watch: Callable[[Progress], None] | None = None,
 ) -> AsyncIterator[Nexus]:  # fmt: skip
     """``async with connection("NX-000123") as nexus``: like `nexus.connect`, for everything that `kept` understands.
 
     One connection: it is not changed for a better one, and when it is lost, it is lost.
     """
-    supervisor = await kept(target, bound_s=bound_s, remembered=remembered, cache=cache, once=True)
+    supervisor = await kept(target, bound_s=bound_s, remembered=remembered, cache=cache, once=True, watch=watch)
     try:
         with supervisor.holding():
             yield await supervisor.up(0.0)
@@ -166,12 +164,12 @@ async def connection(
         await supervisor.disconnect()
 
 
-async def address(target: str) -> str:
+async def address(target: str, watch: Callable[[Progress], None] | None = None) -> str:
     """Where the tool is now, for whoever must open the link itself. An address is its own, and nothing is opened."""
     wanted = meant(target)
     if wanted.is_address:
         return wanted.target
-    supervisor = await kept(target, once=True)
+    supervisor = await kept(target, once=True, watch=watch)
     try:
         return supervisor.progress.url
     finally:
@@ -200,7 +198,7 @@ class _Attempt:
                 async with asyncio.timeout(None if self._wanted.is_address else bound_s):
                     await self._decided(lambda: True)
             except TimeoutError:
-                await self._decided(lambda: supervisor.state in BUSY)
+                await self._decided(lambda: supervisor.state in UNDER_WAY)
         finally:
             end()
         if supervisor.state not in UP:

@@ -1,5 +1,9 @@
 """What each verdict means to a person, and what to do next: one table, by platform where that differs.
 
+A tool that does not let this computer in does not say why: whether it has never met it, is paired with others, or was
+not asked by its button to pair, it says the same (protocol 1.0, see `transport.ble_pairing`). The words of NOT_PAIRED
+are true of each. KEY_LOST is said by the system, KEY_DOUBTED is what it looks like where the system says nothing.
+
 An error's own sentence names addresses and causes for whoever looks for a fault; the words here are for whoever holds
 the tool. It knows verdicts only: no error, no link, no window.
 """
@@ -58,6 +62,11 @@ _UNPAIR: Final = {
     platform: f"Remove it in {where}. Then hold its button for {PRESS_S} s and connect again."
     for platform, where in _LIST.items()
 }
+_DOUBT: Final = {
+    platform: f"Bring it nearer. Else remove it in {where}, hold its button for {PRESS_S} s, and connect again."
+    for platform, where in _LIST.items()
+}
+_CONFIRM: Final = "Pair it once in a desktop's Bluetooth settings, or leave bluetoothctl open beside this program."
 
 _Step = str | Mapping[str, str]
 
@@ -75,8 +84,11 @@ TABLE: Final[dict[Verdict, tuple[str, _Step, bool]]] = {
         "Switch Bluetooth off and on, or plug in the tool's cable.", True),
     Verdict.RADIO_OFF: ("Bluetooth is off.", _SWITCH, False),
     Verdict.RADIO_DENIED: ("This program may not use Bluetooth.", _ALLOW, False),
+    Verdict.RADIO_BUSY: ("Bluetooth is still busy.", "Wait a moment, then try again.", True),
     Verdict.NOT_PAIRED: ("The tool does not know this computer.", _BUTTON, False),
-    Verdict.KEY_LOST: ("The tool is paired with another computer now.", _UNPAIR, False),
+    Verdict.KEY_LOST: ("The tool no longer knows this computer.", _UNPAIR, False),
+    Verdict.KEY_DOUBTED: ("The tool has probably forgotten this computer.", _DOUBT, False),
+    Verdict.NO_AGENT: ("Nothing on this computer can confirm a pairing.", _CONFIRM, False),
     Verdict.SEVERAL: ("Several tools are near.", "Pick one by its serial number.", True),
     Verdict.NO_ANSWER: ("The tool does not answer.", "Switch it off and on, then try again.", False),
     Verdict.OTHER_TOOL: ("Another tool is there.", "Switch on the tool that is meant, or pick this one.", True),
@@ -99,3 +111,10 @@ def next_step(verdict: Verdict, platform: str = sys.platform) -> NextStep:
     """Words and step for a verdict; a platform without words of its own gets those of Linux."""
     words, step, tell = TABLE[verdict]
     return NextStep(words, step if isinstance(step, str) else step.get(platform, step["linux"]), tell)
+
+
+def pairing_step(number: int | None) -> NextStep:
+    """While a person is asked to confirm a pairing. ``number``: the six digits, where they are known."""
+    if number is None:
+        return NextStep("Pairing.", "Confirm the pairing on the tool and in the system's window, where they ask.")
+    return NextStep("Pairing.", f"Compare the number {number:06d} on the tool.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from nexuslink.device.course import State
+from nexuslink.device.next_steps import pairing_step
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.verdict import Verdict
 
@@ -70,6 +71,23 @@ class Progress:
     connections: int
     link: LinkFigures | None
     """While it is ready or streams."""
+    number: int | None = None
+    """The six digits that a person is to compare, while pairing and where they are known."""
+
+
+def sentence(state: State, judged: str, who: str, number: int | None) -> str:
+    """For a person. ``judged``: of the latest attempt, empty before one has ended; ``number``: as in `Progress`."""
+    match state:
+        case State.OFF:
+            return judged or "Not connected."
+        case State.SCANNING:
+            return judged or f"Looking for {who}."
+        case State.PAIRING:
+            return f"{who}: {pairing_step(number).line}"
+        case State.CONNECTING | State.HANDSHAKING:
+            return f"Connecting to {who}."
+        case _:
+            return judged
 
 
 class Watchers(Generic[T]):

@@ -21,15 +21,18 @@ from typing import Final
 from nexuslink.device.bounded import CANCEL_BOUND_S, within
 from nexuslink.device.cache import USUAL, ToolCache
 from nexuslink.device.candidates import Candidates
-from nexuslink.device.course import COURSE, UP, Action, Backoff, Event, State
+from nexuslink.device.course import COURSE, Action, Backoff, Event, State
 from nexuslink.device.discovery import Discovery
 from nexuslink.device.errors import DeviceError, NoAnswerError, NoToolError, OtherToolError
 from nexuslink.device.finders import MARK, FoundTool
 from nexuslink.device.nexus import Nexus
-from nexuslink.device.progress import LinkFigures, Progress, Watchers
+from nexuslink.device.old_key import OldKey
+from nexuslink.device.opening import Opening
+from nexuslink.device.progress import LinkFigures, Progress, Watchers, sentence
+from nexuslink.device.pulse import Pulse
 from nexuslink.device.remembered import RememberedTools
 from nexuslink.device.trust import Trust
-from nexuslink.device.verdict import Judgement, Verdict, judge
+from nexuslink.device.verdict import PERSONAL, Judgement, Verdict, judge
 from nexuslink.protocol.exchange import LinkState
 from nexuslink.transport.errors import LinkLostError, TransportError
 from nexuslink.transport.url import make_transport
@@ -46,12 +49,6 @@ REPORT_EVERY: Final = 10
 """Looks between two reports of the link's figures."""
 STEADY_S: Final = 1.0
 """A connection that lasts this long is one: pauses begin small again."""
-QUIET_NS: Final = {State.STREAMING: 1_000_000_000, State.READY: 3_000_000_000}
-"""After this long without anything new, on the link's clock, the tool is asked whether it is there."""
-GIVEN_UP_NS: Final = 2_000_000_000
-"""A tool that answers, says that it streams, and sends nothing for this long is reconnected."""
-KNOWN: Final = (LinkState.READY, LinkState.STREAMING)
-"""Not so while somebody lets the tool restart: `Nexus.restart` has its own bound."""
 NEWS_S: Final = 0.4
 """How often, in a pause, the quick finders are asked whether somebody has come."""
 NEWS_BOUND_S: Final = 2.0
@@ -93,6 +90,8 @@ class Supervisor:
         self._pause_s = 0.0
         self._at: FoundTool | None = None
         self._link: Nexus | None = None
+        self._opening: Opening | None = None
+        self._old_key = OldKey()
         self._boot_id: int | None = None
         self._restarts = self._connections = self._holds = 0
         self._wake = asyncio.Event()
@@ -101,6 +100,7 @@ class Supervisor:
         self._actions: dict[Action, Callable[[], Awaitable[Event]]] = {
             Action.LOOK: self._look,
             Action.OPEN: self._open,
+            Action.LET_IN: self._let_in,
             Action.GREET: self._greet,
             Action.SERVE: self._serve,
             Action.PAUSE: self._pause,
@@ -123,6 +123,7 @@ class Supervisor:
             nexus.simulated if nexus is not None else at is not None and at.simulated,
             self._restarts, self._connections,
             LinkFigures.of(nexus, at.rssi_dbm if at is not None else None) if nexus is not None else None,
+            self._number,
         )  # fmt: skip
 
     @property
@@ -217,14 +218,14 @@ class Supervisor:
 
     def _failed(self, error: BaseException) -> Event:
         """An attempt, or a connection, has ended like this."""
-        self._judged = judge(error)
+        self._judged = self._old_key.judged(judge(error))
         if self._judged.verdict is Verdict.IMPOSTOR:
             self._candidates.impostor()
         self.nexus = None
         if self._link is not None and self._link.closed_reason is None:
             self._link.closed(self._judged.sentence)  # whoever waits for it learns why; nobody waits for its goodbye
         # Pairing asks a person: once, and not again and again. Where it was paired before, a bad link looks the same.
-        asked = self._judged.verdict in (Verdict.NOT_PAIRED, Verdict.KEY_LOST) and not self._connections
+        asked = self._judged.verdict in PERSONAL and not self._connections
         over = asked or (self.once and self._connections > 0)
         return Event.FAILED if self._judged.again and not over else Event.HOPELESS
 
@@ -242,11 +243,17 @@ class Supervisor:
             raise TransportError(f"{self._at.url}: this program uses that address for another tool")
         self._link = Nexus(make_transport(self._trust.dial(self._at, self.serial_number)), self._cache)
         self._link.url = self._at.url  # as a person has it, without what only dialling needs
+        self._opening = Opening(self._link, OPEN_BOUND_S)
+        return await self._let_in()
+
+    async def _let_in(self) -> Event:
+        """Wait for the open link; where a person is asked meanwhile that is told."""
+        assert self._opening is not None
+        assert self._at is not None
         try:
-            await within(self._link.open_link(), OPEN_BOUND_S)
+            return Event.OPENED if await self._opening.news() else Event.ASKED
         except TimeoutError:
             raise TransportError(f"{self._at.url}: no connection within {OPEN_BOUND_S:g} s") from None
-        return Event.OPENED
 
     async def _greet(self) -> Event:
         nexus, at = self._link, self._at
@@ -293,7 +300,7 @@ class Supervisor:
         assert nexus is not None
         loop = asyncio.get_running_loop()
         since_s, looks = loop.time(), 0
-        heard, heard_ns = self._heard(nexus), nexus.now_ns
+        pulse = Pulse(nexus, self.state is State.STREAMING)
         while True:
             if nexus.closed_reason is not None:
                 raise LinkLostError(nexus.closed_reason)
@@ -303,14 +310,8 @@ class Supervisor:
             if self._streaming and nexus.state is LinkState.READY:
                 await nexus.start()
                 continue
-            if (now := self._heard(nexus)) != heard:
-                heard, heard_ns = now, nexus.now_ns
-            elif self._asks and nexus.now_ns - heard_ns > QUIET_NS[self.state] and nexus.state in KNOWN:
-                await self._ask(nexus)
-                if self.state is State.READY:
-                    heard_ns = nexus.now_ns
-                elif nexus.now_ns - heard_ns > GIVEN_UP_NS and self._heard(nexus) == heard:
-                    raise NoAnswerError(f"{nexus.url}: the tool answers but sends no data; switch it off and on")
+            if self._asks:
+                await pulse.feel()
             if loop.time() - since_s >= STEADY_S:
                 self._backoff.reset()
             looks += 1
@@ -319,17 +320,6 @@ class Supervisor:
             if looks % NEARER_EVERY == 0 and not self._holds and await self._is_nearer():
                 return Event.NEARER
             await self._sleep(WATCH_S)
-
-    @staticmethod
-    def _heard(nexus: Nexus) -> int:
-        """Grows with everything that comes, and while streaming with stream messages only."""
-        return nexus.decoder.link.received if nexus.state is LinkState.STREAMING else nexus.last_chunk_ns
-
-    async def _ask(self, nexus: Nexus) -> None:
-        """Is it there, and does it know that it streams? Raises what a lost tool is judged by."""
-        so_far = await nexus.totals()
-        if self.state is State.STREAMING and nexus.state is LinkState.STREAMING and not so_far.streaming:
-            raise LinkLostError(f"{nexus.url}: the tool no longer streams; it has restarted")
 
     async def _is_nearer(self) -> bool:
         if self._at is None or self._at.rank == 0:
@@ -384,6 +374,9 @@ class Supervisor:
     async def _let_go(self) -> None:
         """Close what is open, at most `CLOSE_BOUND_S` and a little."""
         link, self._link, self.nexus = self._link, None, None
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            await opening.end()
         if link is not None:
             with contextlib.suppress(DeviceError, TransportError, OSError, TimeoutError):
                 await within(link.close(), CLOSE_BOUND_S)
@@ -393,18 +386,10 @@ class Supervisor:
     def _tell(self) -> None:
         self._progress.tell(self.progress)
 
+    @property
+    def _number(self) -> int | None:
+        return self._opening.number if self._opening is not None else None
+
     def _sentence(self) -> str:
-        judged = "" if self._judged is None else self._judged.sentence
         who = self.serial_number or (self._at.url if self._at is not None else "the tool")
-        match self.state:
-            case State.OFF:
-                return judged or "Not connected."
-            case State.SCANNING:
-                return judged or f"Looking for {who}."
-            case State.CONNECTING | State.HANDSHAKING:
-                return f"Connecting to {who}."
-            case _:
-                return judged
-
-
-assert set(QUIET_NS) == set(UP)
+        return sentence(self.state, self._judged.sentence if self._judged is not None else "", who, self._number)

@@ -26,9 +26,12 @@ class Verdict(StrEnum):
     NO_RADIO = "no radio"
     RADIO_OFF = "radio off"
     RADIO_DENIED = "radio denied"
+    RADIO_BUSY = "radio busy"
     OUT_OF_REACH = "out of reach"
     NOT_PAIRED = "not paired"
     KEY_LOST = "key lost"
+    KEY_DOUBTED = "key doubted"
+    NO_AGENT = "no agent"
     SEVERAL = "several"
     NO_ANSWER = "no answer"
     OTHER_TOOL = "other tool"
@@ -61,9 +64,12 @@ KINDS: Final[dict[type[Exception], Verdict]] = {
     transport.OutOfReachError: Verdict.OUT_OF_REACH,
     transport.PairingError: Verdict.NOT_PAIRED,
     transport.KeyLostError: Verdict.KEY_LOST,
+    transport.KeyDoubtError: Verdict.KEY_DOUBTED,
+    transport.NoAgentError: Verdict.NO_AGENT,
     transport.RadioError: Verdict.NO_RADIO,
     transport.RadioOffError: Verdict.RADIO_OFF,
     transport.RadioDeniedError: Verdict.RADIO_DENIED,
+    transport.RadioBusyError: Verdict.RADIO_BUSY,
     transport.SeveralToolsError: Verdict.SEVERAL,
     transport.NotANexusError: Verdict.BAD_ANSWER,
     transport.LinkLostError: Verdict.LINK_LOST,
@@ -82,6 +88,8 @@ KINDS: Final[dict[type[Exception], Verdict]] = {
 """The nearest class of an error counts; a class that is not here is this program's own mistake."""
 HOPELESS: Final = frozenset({Verdict.BAD_ADDRESS})
 """Only a person can change these."""
+PERSONAL: Final = frozenset({Verdict.NOT_PAIRED, Verdict.KEY_LOST, Verdict.NO_AGENT})
+"""A person has to do something first; another attempt would only ask them again."""
 LINE_MAX: Final = 300
 
 

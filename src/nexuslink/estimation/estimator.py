@@ -65,15 +65,15 @@ class Estimator:
         """Those before, for what lies between."""
         self._waiting: list[Stream] = []
         self._touching = False
-        self._same = [(0, 0), (0, 0)]
-        """Of each cell: its newest count, and since when it reads that."""
+        self._same = 0, 0, 0, 0
+        """The newest count of each cell, and since when each reads that."""
         self._stuck = False
         self._circumstances = Circumstances(
             self._tool, self._tracker.moment(), self._force.uncertainty, self._stuck, self._standing
         )
         self._watch_step = max(1, round(force_rate_hz / WATCH_HZ))
         self._watch_us = round(0.9e6 / WATCH_HZ)
-        self._watched_us = 0
+        self._watched_us = self._watch_again_us = 0
 
     # -- what changes now and then --------------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class Estimator:
             accel = self._unclipped(accel)
         model = self._force
         force = model.newtons(t_us, raw, accel, gyro)
-        if not self._watched_us < t_us.item(-1) < self._watched_us + self._watch_us:
+        if not self._watched_us < model.last_us < self._watch_again_us:
             self._watch(t_us, force, raw)
         now = self._circumstances  # a new standing doubt comes with a new uncertainty
         if now.moment is not moment or now.uncertainty is not model.uncertainty or now.stuck is not self._stuck:
@@ -222,8 +222,9 @@ class Estimator:
         last = len(t_us) - 1
         for row in range(last % self._watch_step, last, self._watch_step):
             self._watch_at(t_us.item(row), force.item(row, 0), force.item(row, 1), raw.item(row, 0), raw.item(row, 1))
-        self._watch_at(t_us.item(last), force.item(-2), force.item(-1), raw.item(last, 0), raw.item(last, 1))
-        self._watched_us = t_us.item(last)
+        self._watched_us = last_us = t_us.item(-1)
+        self._watch_again_us = last_us + self._watch_us
+        self._watch_at(last_us, force.item(-2), force.item(-1), raw.item(-2), raw.item(-1))
 
     def _creep_is_over(self) -> bool:
         return self._force.creep_left_n < MOST_CREEP_N
@@ -233,12 +234,13 @@ class Estimator:
         if (most < RELEASE_N) if self._touching else (most > CONTACT_N):
             self._touching = not self._touching
             self._tracker.contact(t_us, self._touching)
-        same = self._same
-        if first != same[0][0]:
-            same[0] = (first, t_us)
-        if second != same[1][0]:
-            same[1] = (second, t_us)
-        self._stuck = t_us - same[0][1] > STUCK_US or t_us - same[1][1] > STUCK_US
+        was_first, was_second, since_first, since_second = self._same
+        if first != was_first:
+            since_first = t_us
+        if second != was_second:
+            since_second = t_us
+        self._same = first, second, since_first, since_second
+        self._stuck = t_us - since_first > STUCK_US or t_us - since_second > STUCK_US
         if most < RELEASE_N and self._force.tared:
             shift = self._zero.watch(t_us, first_n, second_n)
             if shift is not None:

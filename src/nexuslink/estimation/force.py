@@ -14,6 +14,7 @@ It must never know a stream, a message or a clock: times are the tool's, handed 
 from __future__ import annotations
 
 import math
+import struct
 from itertools import pairwise
 from typing import Final
 
@@ -52,8 +53,11 @@ _MOST_GAPS: Final = 64
 
 
 multiply: Final = np.multiply
+_three_floats: Final = struct.Struct("3d").unpack_from
+_ROW_BYTES: Final = 24
 LAGS: Final = CREEP_TERMS + 1
 """Lags of each tip that are followed: the record's and a slow one, for the uncertainty."""
+_BOTH_LAGS: Final = 2 * LAGS
 
 
 class _Work:
@@ -94,8 +98,8 @@ class ForceModel:
         """(2 x 4,) what `lags_n` is made of. Later batches leave it as it is."""
         self._settled = False
         """The lags have a beginning."""
-        self._last_us = math.nan
-        """NaN before the first batch."""
+        self.last_us = math.nan
+        """Time of the latest sample; NaN before the first one."""
         self._last: Array = np.zeros((1, 2))
         """The force of the latest batch."""
         self._pulled: Array = np.zeros((1, 3))
@@ -220,18 +224,18 @@ class ForceModel:
         """
         until_us = t_us.item(-1)
         n = len(raw)
-        if not -0.5 < (until_us - self._last_us) * self._per_us - n < 0.5:
+        if not -0.5 < (until_us - self.last_us) * self._per_us - n < 0.5:
             force = self._with_gaps(t_us, raw, specific_force)
         elif n > CACHED:
             force = self._long_piece(raw, specific_force)
         else:
             force = self._piece(raw, specific_force)
-        self._last_us, self._pulled = until_us, specific_force
+        self.last_us, self._pulled = until_us, specific_force
         if gyro is not None and not self._centred:
             if n > CACHED:
                 turning_2 = sum_of_squares(gyro)
             else:
-                x, y, z = gyro.item(-3), gyro.item(-2), gyro.item(-1)
+                x, y, z = _three_floats(gyro, (n - 1) * _ROW_BYTES)  # half of what three times item() takes
                 turning_2 = x * x + y * y + z * z
             if turning_2 > _STILL_2:
                 force = force - self._swung(gyro)
@@ -251,8 +255,8 @@ class ForceModel:
             multiply(work.squares, work.flat, work.cubes)
         work.lags[...] = self.lags
         made: Array = work.dot(work.vector)  # a new array each time: its parts are handed out
-        self.lags = made[: 2 * LAGS]
-        return made[2 * LAGS :].reshape(-1, 2)
+        self.lags = made[:_BOTH_LAGS]
+        return made[_BOTH_LAGS:].reshape(-1, 2)
 
     def _work_of(self, n: int) -> _Work:
         """What of each feature of each sample gets into the lags and the forces."""
@@ -314,7 +318,7 @@ class ForceModel:
             self._settle(raw[:1], specific_force[:1])
         times = t_us.astype(np.float64)  # differences of hostile times do not overflow
         period_us = 1.0 / self._per_us
-        since = np.diff(times, prepend=times[0] - period_us if math.isnan(self._last_us) else self._last_us)
+        since = np.diff(times, prepend=times[0] - period_us if math.isnan(self.last_us) else self.last_us)
         gaps = np.flatnonzero(since > 1.5 * period_us).tolist()
         if len(gaps) > _MOST_GAPS:
             gaps = []

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+Vector = tuple[float, float, float]
+
 STEP_S: Final = 0.1
 """How often it is asked whether the sensors agree; stuck channels and the uncertainty have every other step."""
 
@@ -51,9 +53,7 @@ class StuckCheck:
     """Does one channel read the same all the time, while another of its sensor moves?"""
 
     def __init__(self) -> None:
-        self._steps = 0
-        self._low: list[int] = []
-        self._high: list[int] = []
+        self._rows: list[list[int]] = []
         self._stuck: tuple[int, ...] = ()
 
     @property
@@ -63,23 +63,15 @@ class StuckCheck:
 
     def step(self, row: list[int]) -> None:
         """``row``: the six counts of this step's last sample."""
-        if not self._steps:
-            self._low, self._high = list(row), list(row)
-        else:
-            for channel, count in enumerate(row):
-                if count < self._low[channel]:
-                    self._low[channel] = count
-                elif count > self._high[channel]:
-                    self._high[channel] = count
-        self._steps += 1
-        if self._steps * 2.0 * STEP_S > STUCK_S:
-            spans = [high - low for low, high in zip(self._low, self._high, strict=True)]
+        self._rows.append(row)
+        if len(self._rows) * 2.0 * STEP_S > STUCK_S:
+            spans = [max(counts) - min(counts) for counts in zip(*self._rows, strict=True)]
             self._stuck = tuple(
                 channel
                 for channel, span in enumerate(spans)
                 if span == 0 and max(spans[channel // 3 * 3 : channel // 3 * 3 + 3]) >= _MOVES_COUNTS
             )
-            self._steps = 0
+            self._rows = []
 
 
 _AGREE_LOW_PASS_S: Final = 1.0
@@ -101,6 +93,11 @@ _AGREE_DEVIATIONS: Final = 4.0
 """...and by so many of its standard deviations."""
 _AGREE_STEPS: Final = 10
 """So many steps in a row."""
+_LEAK: Final = STEP_S / _AGREE_LOW_PASS_S
+_KEEP: Final = 1.0 - STEP_S / _AGREE_MEMORY_S
+_LEAST_2: Final = _AGREE_MEMORY_S / STEP_S * _AGREE_LEAST_RAD_S**2
+_SEEN_2: Final = _AGREE_MEMORY_S / STEP_S * _AGREE_SEEN_RAD_S**2
+_ALIVE: Final = _AGREE_DEAD**-2
 
 
 class AgreementCheck:
@@ -112,56 +109,60 @@ class AgreementCheck:
     """
 
     def __init__(self) -> None:
-        self._rate = (math.inf, math.inf, math.inf)  # nothing was before the first step
-        self._felt = (0.0, 0.0, 0.0)
+        self._rate: Vector | None = None
+        """Of the step before; ``None``: there was none, or it was so fast that two samples do not tell the turn."""
+        self._felt: Vector = (0.0, 0.0, 0.0)
         self._low = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         self._count = self._said = self._both = self._seen = 0.0
         self._off = self._off_2 = 0.0
         self._row = 0
         self.doubted = False
 
-    def step(self, rate: tuple[float, float, float], felt: tuple[float, float, float]) -> None:
-        """``rate``: rad/s; ``felt``: accelerometer over gravity; of this step's last sample."""
-        before_rate, before_felt = self._rate, self._felt
-        self._rate, self._felt = rate, felt
-        ax, ay, az = before_rate
+    def step(self, rate: Vector, felt: Vector) -> None:
+        """``rate``: rad/s; ``felt``: accelerometer over gravity; of this step's last sample.
+
+        Runs ten times a second, each time out of a cold cache: every operation counts.
+        """
+        before, (ax, ay, az) = self._rate, self._felt
         bx, by, bz = rate
-        most = _AGREE_FASTEST
+        self._felt, most = felt, _AGREE_FASTEST
         if not (-most < bx < most and -most < by < most and -most < bz < most):
-            return  # two samples a step do not tell how far it really turned
-        if not (-most < ax < most and -most < ay < most and -most < az < most):
+            self._rate = None
             return
-        wx, wy, wz = 0.5 * (ax + bx), 0.5 * (ay + by), 0.5 * (az + bz)
-        ax, ay, az = before_felt
+        self._rate = rate
+        if before is None:
+            return
+        wx, wy, wz = before
+        wx, wy, wz = wx + bx, wy + by, wz + bz
         bx, by, bz = felt
-        x, y, z = 0.5 * (ax + bx), 0.5 * (ay + by), 0.5 * (az + bz)
-        share, per_s = STEP_S / _AGREE_LOW_PASS_S, 1.0 / STEP_S
+        x, y, z = ax + bx, ay + by, az + bz
         px, py, pz, qx, qy, qz = self._low
-        px += share * (y * wz - z * wy - px)  # up as the tool sees it turns by felt x rate
-        py += share * (z * wx - x * wz - py)
-        pz += share * (x * wy - y * wx - pz)
-        qx += share * (per_s * (bx - ax) - qx)
-        qy += share * (per_s * (by - ay) - qy)
-        qz += share * (per_s * (bz - az) - qz)
+        px += _LEAK * (0.25 * (y * wz - z * wy) - px)  # up as the tool sees it turns by felt x rate
+        py += _LEAK * (0.25 * (z * wx - x * wz) - py)
+        pz += _LEAK * (0.25 * (x * wy - y * wx) - pz)
+        qx += _LEAK * ((bx - ax) / STEP_S - qx)
+        qy += _LEAK * ((by - ay) / STEP_S - qy)
+        qz += _LEAK * ((bz - az) / STEP_S - qz)
         self._low = px, py, pz, qx, qy, qz
-        keep = 1.0 - STEP_S / _AGREE_MEMORY_S
-        self._count = self._count * keep + 1.0
-        off = math.sqrt(x * x + y * y + z * z) - 1.0
-        self._off += (1.0 - keep) * (off - self._off)
-        self._off_2 += (1.0 - keep) * (off * off - self._off_2)
-        self._said = self._said * keep + px * px + py * py + pz * pz
-        self._both = self._both * keep + px * qx + py * qy + pz * qz
-        self._seen = self._seen * keep + qx * qx + qy * qy + qz * qz
+        self._count = self._count * _KEEP + 1.0
+        off = 0.5 * math.sqrt(x * x + y * y + z * z) - 1.0
+        self._off += (1.0 - _KEEP) * (off - self._off)
+        self._off_2 += (1.0 - _KEEP) * (off * off - self._off_2)
+        self._said = said = self._said * _KEEP + px * px + py * py + pz * pz
+        self._both = self._both * _KEEP + px * qx + py * qy + pz * qz
+        self._seen = seen = self._seen * _KEEP + qx * qx + qy * qy + qz * qz
+        if said < _LEAST_2 and seen < _SEEN_2 and -_AGREE_LENGTH < self._off < _AGREE_LENGTH:
+            self._row, self.doubted = 0, False  # still, and as heavy as gravity: nothing can disagree
+            return
         self._row = self._row + 1 if self._disagree() else 0
         self.doubted = self._row >= _AGREE_STEPS
 
     def _disagree(self) -> bool:
-        steps = _AGREE_MEMORY_S / STEP_S
         if abs(self._off) > _AGREE_LENGTH + math.sqrt(max(self._off_2 - self._off**2, 0.0)):
             return True
-        if self._seen > max(steps * _AGREE_SEEN_RAD_S**2, _AGREE_DEAD**-2 * self._said):
+        if self._seen > max(_SEEN_2, _ALIVE * self._said):
             return True
-        if self._said < steps * _AGREE_LEAST_RAD_S**2:
+        if self._said < _LEAST_2:
             return False
         slope = self._both / self._said
         rest = max(self._seen - slope * self._both, 0.0)

@@ -149,36 +149,55 @@ class BiasUncertainty:
         return self._tau_s * (late - 0.5 * swung)
 
     def _settle(self, bias: Vector, up: Vector) -> None:
-        due_s, vertical = self._due_s, np.array(up)
+        # `dot` and floats: `@` of 3 x 3 costs four times as much, `np.outer`, `trace` and `norm` even more.
+        due_s, vertical, bias_2 = self._due_s, np.array(up), TYPICAL.gyro_bias**2
         before_s, self._drifted_s = self._drifted_s, self._drifting_s()
         share = -math.expm1(-due_s / self._tau_s) if before_s else 1.0
         self._followed = self._followed + share * (vertical - self._followed)  # the low pass sees the pose late
-        followed = self._followed / np.linalg.norm(self._followed)
-        see = _EYE if self._resting else _EYE - followed[:, None] * followed
-        gain = self._p @ see @ np.linalg.inv(see @ self._p @ see + self._noise[self._resting] / due_s * _EYE)
-        self._p = self._p - gain @ self._p + self._growth * due_s * _EYE
+        p, noise = self._p, self._noise[self._resting] / due_s * _EYE
+        if self._resting:
+            gain = p.dot(np.linalg.inv(p + noise))
+        else:
+            followed = self._followed / math.sqrt(self._followed.dot(self._followed))
+            see = _EYE - followed[:, None] * followed
+            gain = p.dot(see).dot(np.linalg.inv(see.dot(p).dot(see) + noise))
+        self._p = p - gain.dot(p) + self._growth * due_s * _EYE
         keep = _EYE - gain
         learned = np.array(bias) - self._bias
         if self._resting:
             # Rest in a hand is not quite: a step that what is unknown does not explain was a turn, taken for bias.
-            noise = TYPICAL.gyro_noise**2 / due_s
-            unknown = TYPICAL.gyro_bias**2 * self._left @ self._left.T + self._wandered + noise * _EYE
-            surprise = float(learned @ np.linalg.solve(gain @ unknown @ gain.T, learned))
+            slow = TYPICAL.gyro_noise**2 / due_s * _EYE
+            unknown = bias_2 * self._left.dot(self._left.T) + self._wandered + slow
+            surprise = float(learned.dot(np.linalg.solve(gain.dot(unknown).dot(gain.T), learned)))
             self._mistaken = self._mistaken + (1.0 - _SURPRISE / max(surprise, _SURPRISE)) * learned
-            self._left = keep @ self._left
+            self._left = keep.dot(self._left)
         else:
             hidden = 1.0 - (self._drifted_s - before_s) / due_s
-            self._left = keep @ self._left + hidden * gain
-            self._mistaken = keep @ self._mistaken
-        self._wandered = keep @ self._wandered @ keep.T + TYPICAL.gyro_walk**2 * due_s * _EYE
-        off = TYPICAL.gyro_bias**2 * self._left @ self._left.T + self._wandered
-        off += np.outer(self._mistaken, self._mistaken)
-        upright_2 = float(vertical @ off @ vertical)
-        self.upright = math.sqrt(upright_2)
-        self.level = math.sqrt(max(float(np.trace(off)) - upright_2, 0.0) / 2.0)
+            self._left = keep.dot(self._left) + hidden * gain
+            self._mistaken = keep.dot(self._mistaken)
+        self._wandered = keep.dot(self._wandered).dot(keep.T) + TYPICAL.gyro_walk**2 * due_s * _EYE
+        off = bias_2 * self._left.dot(self._left.T) + self._wandered + self._mistaken[:, None] * self._mistaken
+        upright_2 = float(vertical.dot(off).dot(vertical))
         (xx, xy, xz), (_, yy, yz), (_, _, zz) = off.tolist()
+        self.upright = math.sqrt(upright_2)
+        self.level = math.sqrt(max(xx + yy + zz - upright_2, 0.0) / 2.0)
         self.covariance = xx, yy, zz, xy, xz, yz
         self._bias, self._due_s = bias, 0.0
+
+
+class _Pace(NamedTuple):
+    """What only the length of a step says: it hardly ever changes. ``sine``, ``cosine``: of the low pass, damped."""
+
+    seconds: float
+    keep: float
+    sine: float
+    cosine: float
+    rate_share: float
+
+    @classmethod
+    def of(cls, seconds: float, tau_s: float) -> _Pace:
+        late, keep = seconds / tau_s, math.exp(-seconds / tau_s)
+        return cls(seconds, keep, keep * math.sin(late), keep * math.cos(late), min(1.0, seconds / _RATE_S))
 
 
 class TiltUncertainty:
@@ -200,6 +219,7 @@ class TiltUncertainty:
         self._leak = (low_pass_hz / MOVEMENT_HZ) ** 2 / STANDARD_GRAVITY_M_S2
         self._static_2 = 0.0
         self.set_warmth(None)
+        self._pace = _Pace.of(0.0, tau_s)
         self._x = self._y = self._z = 0.0  # rotation vector turned through lately, sensor frame
         self._dragged = self._followed = 0.0
         self._lost = 0.0
@@ -226,27 +246,27 @@ class TiltUncertainty:
         """``turned``: rotation vector since the last step, sensor frame, radians. ``residual_2``: squared length of
         what the accelerometer reads beside gravity, (m/s2)^2. ``bias``, ``resting``: as the filter has them."""
         x, y, z = turned
-        keep = math.exp(-seconds / self._tau_s)
+        if seconds != self._pace.seconds:
+            self._pace = _Pace.of(seconds, self._tau_s)
+        _, keep, _, _, share = self._pace
         self._x, self._y, self._z = self._x * keep + x, self._y * keep + y, self._z * keep + z
         self._bias.step(seconds, bias, up, resting)
-        self._drag(seconds)
+        self._drag()
         self._lost *= keep
         self._acceleration_2 += (1.0 - keep) * (residual_2 - self._acceleration_2)
-        share = min(1.0, seconds / _RATE_S)
         self._rate_2 += share * ((x * x + y * y + z * z) / (seconds * seconds) + LEAST_RATE**2 - self._rate_2)
         self._age_s += seconds
         self._turn_s += seconds
         self._turn_x, self._turn_y, self._turn_z = self._turn_x + x, self._turn_y + y, self._turn_z + z
         self._turn_drift += self._bias.upright * seconds
 
-    def _drag(self, seconds: float) -> None:
+    def _drag(self) -> None:
         """The low pass follows a drift: of second order, Butterworth, once it is old enough."""
         level = self._bias.level
         if self._age_s < self._tau_s:  # until then it is the mean so far: it lags by half of the time
             self._dragged, self._followed = 0.5 * level * self._age_s, 0.0
             return
-        late, keep = seconds / self._tau_s, math.exp(-seconds / self._tau_s)
-        sine, cosine = keep * math.sin(late), keep * math.cos(late)
+        _, _, sine, cosine, _ = self._pace
         lag, slow = self._dragged - level * self._tau_s, (self._followed - level) * self._tau_s
         self._dragged = level * self._tau_s + lag * (cosine + sine) - slow * sine
         self._followed = level + (slow * (cosine - sine) + 2.0 * lag * sine) / self._tau_s

@@ -25,9 +25,9 @@ from nexuslink.device.nexus import Nexus
 from nexuslink.estimation import ImuRecording
 from nexuslink.estimation.errors import CalibrationError
 from nexuslink.estimation.gravity import UNKNOWN_PLACE, Gravity
+from nexuslink.live.connections import EVENT_GAP
 from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import SILENCE_LOST_S, imu_scale
-from nexuslink.live.session import EVENT_GAP
 from nexuslink.protocol.chunk import Chunk
 from nexuslink.protocol.decoder import Batch, Decoded, Decoder
 from nexuslink.protocol.description import ToolDescription

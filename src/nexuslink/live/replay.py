@@ -12,9 +12,10 @@ import numpy as np
 
 from nexuslink.calibration.document import in_words
 from nexuslink.estimation.estimator import Estimates
+from nexuslink.live.connections import EVENT_GAP, EVENT_RESUME
 from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import LiveUpdate, Pipeline
-from nexuslink.live.session import EVENT_GAP, EVENT_RESUME, EVENT_STOP
+from nexuslink.live.session import EVENT_STOP
 from nexuslink.protocol.decoder import Decoder
 from nexuslink.protocol.description import ToolDescription
 from nexuslink.protocol.messages import CalibrationRecord

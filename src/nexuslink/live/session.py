@@ -5,14 +5,11 @@ link lost); whoever waits for `finished` gets the result, and the session file i
 
 With a supervisor a lost link is a gap and no end: meanwhile the session makes its own ticks, recorded like any
 other chunk, so that silence is judged by the same rule live and in a replay. On the tool's next connection it goes on.
-Where each gap began and ended is in the recording, by the number of chunks before it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +22,7 @@ import nexuslink
 from nexuslink.device.errors import DeviceError
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.supervisor import Supervisor
+from nexuslink.live.connections import Change, Connections
 from nexuslink.live.errors import SessionError
 from nexuslink.live.pipeline import LiveUpdate, Pipeline, Snapshot
 from nexuslink.protocol import messages
@@ -50,10 +48,6 @@ DRAIN_TIMEOUT_S: Final = 5.0
 EVENT_STOP: Final = "stop"
 """Kind of the recorded event that says which chunk a stop command followed."""
 EVENT_PHASE: Final = "phase"
-EVENT_GAP: Final = "gap"
-"""The link was lost after so many chunks, and is waited for."""
-EVENT_RESUME: Final = "resume"
-"""The same tool is there again after so many chunks; whether it has restarted meanwhile."""
 
 _TOOL_REASON: Final = {
     Phase.DONE: messages.StopReason.DONE,
@@ -98,27 +92,20 @@ class LiveSession:
 
     def __init__(self, nexus: Nexus, plan: Plan, writer: SessionWriter | None) -> None:
         self.plan = plan
-        self._nexus = nexus
         self._writer = writer
         self._pipeline = Pipeline(nexus.info, nexus.calibration, nexus.decoder, plan)
         self._callbacks: list[Callable[[LiveUpdate], None]] = []
-        self._chunks = 0
         self._events_written = 0
         self._loads: list[np.ndarray] = []
         self._unloaded_us = 0
         self._tare: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[SessionResult] | None = None
         self._draining: asyncio.Task[None] | None = None
-        self._restarting: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
-        self._keeping = contextlib.ExitStack()
-        self._kept = False
-        self._gap: asyncio.TimerHandle | None = None
+        self._ticks: asyncio.TimerHandle | None = None
         self._heard_ns = nexus.now_ns
         """Arrival of the latest chunk."""
-        self._boot_id = nexus.info.boot_id
-        self.gaps = 0
-        """Times that the link was lost and waited for."""
+        self._connections = Connections(nexus, writer, self._take, self._changed, lambda: self._pipeline.t_us)
 
     @classmethod
     async def start(
@@ -137,39 +124,31 @@ class LiveSession:
         session = None
         try:
             session = cls(nexus, plan, writer)
-            session._watch(nexus)
             await nexus.start()
             if keeper is not None:
-                session._keep(keeper)
+                session._connections.keep(keeper)
         except BaseException:
             if session is not None:
-                session._unwatch()
+                session._connections.unwatch()
             if writer is not None:
                 writer.abort()
             raise
         return session
 
-    def _keep(self, keeper: Supervisor) -> None:
-        self._kept = True
-        self._keeping.enter_context(keeper.holding())
-        self._keeping.callback(keeper.add_tool_watch(self.resume))
-
-    def _watch(self, nexus: Nexus) -> None:
-        if self._writer is not None:
-            nexus.add_tap(self._writer.chunk)
-        nexus.add_listener(self._take)
-        nexus.add_closer(self._link_closed)
-
-    def _unwatch(self) -> None:
-        if self._writer is not None:
-            self._nexus.remove(self._writer.chunk)
-        self._nexus.remove(self._take)
-        self._nexus.remove(self._link_closed)
-
     @property
     def snapshot(self) -> Snapshot:
         """The state after the latest chunk."""
         return self._pipeline.snapshot()
+
+    @property
+    def gaps(self) -> int:
+        """Times that the link was lost and waited for."""
+        return self._connections.gaps
+
+    @property
+    def _nexus(self) -> Nexus:
+        """The tool, on its newest connection."""
+        return self._connections.nexus
 
     def subscribe(self, callback: Callable[[LiveUpdate], None]) -> None:
         """``callback`` is called on the loop's thread for every chunk and tick."""
@@ -189,7 +168,6 @@ class LiveSession:
     # -- chunks ---------------------------------------------------------------------------------------------------
 
     def _take(self, chunk: Chunk, decoded: Decoded) -> None:
-        self._chunks += 1
         self._heard_ns = chunk.arrival_ns
         update = self._pipeline.process(chunk, decoded, self._nexus.clock_fit)
         estimates = update.estimates
@@ -246,88 +224,55 @@ class LiveSession:
 
     # -- a gap ----------------------------------------------------------------------------------------------------
 
-    def _begin_gap(self, reason: str) -> None:
-        self._unwatch()
-        self.gaps += 1
-        self._note(EVENT_GAP, reason=reason)
-        self._pipeline.begin_gap()
-        self._gap = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+    def _changed(self, change: Change, why: str) -> None:
+        match change:
+            case Change.LOST:
+                self._pipeline.begin_gap()
+                self._ticks = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+            case Change.BACK | Change.RESTARTED:
+                self._end_ticks()
+                self._pipeline.resume(self._nexus.decoder, change is Change.RESTARTED)
+                if not self._pipeline.sensing.tared:
+                    self._tare, self._unloaded_us = None, 0
+            case Change.UNWILLING:
+                self._connections.lose(why)
+            case Change.OTHER | Change.ENDED:
+                self._end_ticks()
+                self._command_stop(StopReason.LINK_LOST)
 
     def _tick(self) -> None:
         """In a gap nobody else says that time passes."""
-        self._gap = asyncio.get_running_loop().call_later(TICK_S, self._tick)
-        chunk = Chunk(self._heard_ns + round(TICK_S * 1e9), b"")
-        if self._writer is not None:
-            self._writer.chunk(chunk)
-        self._take(chunk, Decoded())  # may end the session, and with it this
+        self._ticks = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self._connections.tick(self._heard_ns + round(TICK_S * 1e9))  # may end the session, and with it this
 
-    def _end_gap(self) -> None:
-        if self._gap is not None:
-            self._gap.cancel()
-            self._gap = None
-
-    def resume(self, nexus: Nexus) -> None:
-        """Go on with the same tool on a new connection, which does not stream yet. Nothing happens without a gap."""
-        if self._gap is None or self._ending is not None:
-            return
-        known, found = self._nexus.info, nexus.info
-        if found.serial_number != known.serial_number:
-            return  # somebody else's
-        self._end_gap()
-        if (self._nexus.calibration_bytes, known.streams) != (nexus.calibration_bytes, found.streams):
-            self._note("other-tool", reason="the tool has come back with another calibration or other streams")
-            self._command_stop(StopReason.LINK_LOST)
-            return
-        restarted, self._boot_id = found.boot_id != self._boot_id, found.boot_id
-        self._note(EVENT_RESUME, framed=nexus.transport.framed, restarted=restarted, url=nexus.url)
-        self._pipeline.resume(nexus.decoder, restarted)
-        if not self._pipeline.sensing.tared:
-            self._tare, self._unloaded_us = None, 0
-        self._nexus = nexus
-        self._watch(nexus)
-        self._restarting = asyncio.get_running_loop().create_task(self._start_again(nexus))
-
-    async def _start_again(self, nexus: Nexus) -> None:
-        try:
-            await nexus.start()
-        except (DeviceError, TransportError) as error:
-            if nexus is self._nexus and self._gap is None:
-                self._link_closed(str(error))
-
-    def _note(self, kind: str, **values: object) -> None:
-        """An event that a replay obeys: at which chunk it was."""
-        if self._writer is not None:
-            self._writer.event(self._pipeline.t_us, kind, json.dumps({"after_chunks": self._chunks, **values}))
+    def _end_ticks(self) -> None:
+        if self._ticks is not None:
+            self._ticks.cancel()
+            self._ticks = None
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _command_stop(self, reason: StopReason) -> None:
         if self._pipeline.engine.ended:
             return
-        self._note(EVENT_STOP, reason=reason.value)
+        self._connections.note(EVENT_STOP, reason=reason.value)
         self._pipeline.stop(reason)
         self._record_events()
         self._finish()
 
-    def _link_closed(self, reason: str) -> None:
-        if self._kept and not self._pipeline.engine.ended:
-            self._begin_gap(reason)
-        else:
-            self._command_stop(StopReason.LINK_LOST)
-
     def _finish(self) -> None:
         if self._ending is None:
+            self._connections.release()
             self._ending = asyncio.get_running_loop().create_task(self._wind_up())
             self._ended.set()
 
     async def _wind_up(self) -> SessionResult:
-        self._end_gap()
-        self._keeping.close()
+        self._end_ticks()
         state = self._pipeline.engine.state
         told = await self._tell_tool(_TOOL_REASON.get(state.stop_reason or state.phase, messages.StopReason.USER))
-        helpers = [task for task in (self._tare, self._draining, self._restarting) if task is not None]
-        await asyncio.gather(*helpers, return_exceptions=True)
-        self._unwatch()
+        helpers = [task for task in (self._tare, self._draining) if task is not None]
+        await asyncio.gather(self._connections.settled(), *helpers, return_exceptions=True)
+        self._connections.unwatch()
         summary = self._pipeline.summary()
         path = None
         if self._writer is not None:

@@ -52,10 +52,11 @@ from nexuslink.protocol.messages import NEXUS_CONTROL_UUID, NEXUS_SERVICE_UUID, 
 from nexuslink.transport.base import Inlet
 from nexuslink.transport.ble_backends import Backends, ble_backends, check_radio
 from nexuslink.transport.ble_intake import VALUE_MAX, Intake, Rear
-from nexuslink.transport.ble_lifeline import Lifeline, settled
+from nexuslink.transport.ble_lifeline import Lifeline, patiently, settled
 from nexuslink.transport.ble_nearby import NO_NAME, Found
+from nexuslink.transport.ble_pairing import Admission
 from nexuslink.transport.ble_scan import BleScan
-from nexuslink.transport.ble_words import BUTTON, NEAR, Step, ble_error, one_line, too_late
+from nexuslink.transport.ble_words import NEAR, Step, ble_error, too_late
 from nexuslink.transport.errors import (
     LinkLostError,
     NotANexusError,
@@ -64,6 +65,7 @@ from nexuslink.transport.errors import (
     SeveralToolsError,
     TransportError,
 )
+from nexuslink.transport.pairing import Pairing
 from nexuslink.transport.url import take_params
 
 if TYPE_CHECKING:
@@ -133,6 +135,7 @@ class _Connection:
     backends: Backends
     intake: Intake
     client: BleakClient | None = None
+    admission: Admission | None = None
     control: BleakGATTCharacteristic | None = None
     subscribed: list[BleakGATTCharacteristic] = field(default_factory=list)
     unwound: asyncio.Event = field(default_factory=asyncio.Event)
@@ -155,6 +158,7 @@ class BleTransport:
         """Whether this computer had a key of the tool before it connected; ``None``: the system does not say."""
         self.address = ""
         """Of the tool that was found; see `Found.address`."""
+        self.pairing = Pairing()
         self._bond = bond
         self._dropped = self._odd = 0
         self._target = target
@@ -245,20 +249,25 @@ class BleTransport:
 
         client = BleakClient(found.device, gone, timeout=CONNECT_TIMEOUT_S, **connection.backends.client)
         connection.client = client
-        await self._held(connection, Step.CONNECT, client.connect(), CONNECT_TIMEOUT_S)
+        admission = Admission(self._name, self.pairing, connection.backends, found, self._bond)
+        connection.admission = admission
+        try:
+            await patiently(lambda: self._held(connection, Step.CONNECT, client.connect(), CONNECT_TIMEOUT_S))
+        except LinkLostError as error:  # with a key some systems encrypt before they say that it is connected
+            raise await admission.judged(error, self._ended(connection)) from None
 
     async def _let_in(self, connection: _Connection) -> None:
-        """Subscribe. A refused pairing ends the connection on Linux, and nothing else tells what it was."""
+        assert connection.admission is not None
         try:
             await self._held(connection, Step.SUBSCRIBE, self._subscribe(connection), self._pairing_s)
-        except LinkLostError:
-            if self.bonded is not False or connection.lifeline.reason != f"{self._name}: {_ENDED}":
-                raise
-            raise PairingError(f"{self._name}: the tool does not let this computer in; {BUTTON}") from None
+        except (LinkLostError, PairingError) as error:
+            raise await connection.admission.judged(error, self._ended(connection)) from None
+        finally:
+            self.pairing.over()
 
     async def _subscribe(self, connection: _Connection) -> None:
-        client = connection.client
-        assert client is not None
+        client, admission = connection.client, connection.admission
+        assert client is not None and admission is not None
 
         rear = Rear(connection.intake.put)
 
@@ -272,32 +281,16 @@ class BleTransport:
 
         characteristics = self._characteristics(client)
         connection.control = characteristics[0]
-        if (self._bond or self.bonded is False) and sys.platform != "darwin":
-            await self._pair(client)
+        await admission.before_subscribing(client)
         for characteristic in characteristics:
             try:
                 await client.start_notify(characteristic, notified, bluez=_BLUEZ)
             except Exception as error:
-                if not self._may_pair(error):
+                if not admission.may_pair(error):
                     raise
-                await self._pair(client)
+                await admission.pair(client)
                 await client.start_notify(characteristic, notified, bluez=_BLUEZ)
             connection.subscribed.append(characteristic)
-
-    def _may_pair(self, error: Exception) -> bool:
-        refused = isinstance(ble_error(self._name, Step.SUBSCRIBE, error), PairingError)
-        return refused and sys.platform != "darwin"
-
-    async def _pair(self, client: BleakClient) -> None:
-        """Let the system pair, or encrypt with the key that it has."""
-        try:
-            await client.pair()
-        except Exception as error:
-            known = ble_error(self._name, Step.SUBSCRIBE, error)
-            if isinstance(known, (PairingError, LinkLostError)):
-                raise known from None
-            words = one_line(str(error)) or type(error).__name__
-            raise PairingError(f"{self._name}: the tool does not let this computer in ({words}); {BUTTON}") from None
 
     def _characteristics(self, client: BleakClient) -> list[BleakGATTCharacteristic]:
         """Those that are needed, by the table that the system has read."""
@@ -357,6 +350,10 @@ class BleTransport:
         """See `pause`."""
 
     # -- the end --------------------------------------------------------------------------------------------------
+
+    def _ended(self, connection: _Connection) -> bool:
+        """By the tool, or by the system; not by us."""
+        return connection.lifeline.reason == f"{self._name}: {_ENDED}"
 
     def _gone(self, connection: _Connection) -> None:
         """Called by bleak, on the loop: only noted here, `close` lets go."""

@@ -8,7 +8,7 @@ It knows neither tools nor their messages, and imports no Bluetooth code before 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -40,6 +40,12 @@ class Backends:
     scanner: Mapping[str, Any] = field(default_factory=dict)
     client: Mapping[str, Any] = field(default_factory=dict)
     radio: Radio | None = None
+
+    def watch_digits(self, told: Callable[[int], None]) -> None:
+        """``told(number)``: the six digits that a person is to compare, from a radio that knows them."""
+        watch = getattr(self.radio, "watch_digits", None)
+        if watch is not None:
+            watch(told)
 
     async def close(self) -> None:
         """Let go of the radio, where it is one of ours."""

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from nexuslink.transport.errors import LinkLostError
+from nexuslink.transport.errors import LinkLostError, RadioBusyError
 
 T = TypeVar("T")
 CANCEL_S: Final = 3.0
 """How long a cancelled call may take to clean up behind itself; after that it is left to do so alone. BlueZ takes 2 s
 to disconnect, and who connects again before that is disconnected too."""
+BUSY_S: Final = 4.0
+"""How long a radio that is still busy with what was before is asked again: BlueZ's 2 s to disconnect, twice."""
+ASK_AGAIN_S: Final = 0.2
 
 _left_alone: set[asyncio.Future[Any]] = set()
 
@@ -56,6 +59,33 @@ class Lifeline:
         if task.cancelled():  # not by us: some systems say so that the connection has gone
             raise LinkLostError(self.reason or "cancelled by the system")
         return task.result()
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """The attempt's result. One that finds the radio busy is made again, for at most `BUSY_S`; then it raises that."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + BUSY_S
+    while True:
+        try:
+            return await attempt()
+        except RadioBusyError:
+            if loop.time() > until_s:
+                raise
+            await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def seen_through(call: Coroutine[Any, Any, T], seconds: float) -> T:
+    """The call's result. Whoever is cancelled waits for it all the same, at most ``seconds``: half of it is harmful."""
+    task = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            _left_alone.add(task)
+            task.add_done_callback(_forget)
+            await asyncio.wait({task}, timeout=seconds)
+            task.cancel()
+        raise
 
 
 async def settled(call: Coroutine[Any, Any, Any], seconds: float) -> None:

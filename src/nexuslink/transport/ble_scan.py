@@ -6,11 +6,15 @@ otherwise it says nothing about a tool whose signal stays within 8 dB, and silen
 
 A radio that was switched off and on, or whose service was restarted, stays silent without a word until it is asked
 again: a scan that hears nothing for `DEAF_S` is begun anew, by itself.
+
+Starting to scan is never broken off: bleak would not stop what BlueZ has begun, and BlueZ would call every later scan
+of this program busy. BlueZ also does so while it ends a connection, for 2 s: then the scan begins when it lets it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +22,7 @@ from urllib.parse import quote
 
 from nexuslink.protocol.messages import NEXUS_SERVICE_UUID
 from nexuslink.transport.ble_backends import Backends, ble_backends
-from nexuslink.transport.ble_lifeline import Lifeline, settled
+from nexuslink.transport.ble_lifeline import Lifeline, patiently, seen_through, settled
 from nexuslink.transport.ble_nearby import FORGET_S, Found, Nearby, NearbyCounts
 from nexuslink.transport.ble_words import Step, ble_error, too_late
 from nexuslink.transport.errors import LinkLostError, TransportError
@@ -98,7 +102,7 @@ class BleScan:
         if self._backends is None:
             self._backends = ble_backends(self._radio)
         try:
-            await self._start(self._backends)
+            await patiently(functools.partial(self._start, self._backends))
         except BaseException:
             await self._stop()
             raise
@@ -122,7 +126,7 @@ class BleScan:
             self.restarts += 1
             await self._stop_scanner()
             try:
-                await self._start(backends)
+                await patiently(functools.partial(self._start, backends))
                 self.trouble = None
             except LinkLostError:  # whoever scans has been told to stop
                 return
@@ -139,7 +143,7 @@ class BleScan:
                 self._advertised, [NEXUS_SERVICE_UUID], bluez={"filters": {"DuplicateData": True}}, **backends.scanner
             )
             self._scanner = scanner
-            await lifeline.hold(scanner.start(), START_TIMEOUT_S)
+            await lifeline.hold(seen_through(scanner.start(), STOP_TIMEOUT_S), START_TIMEOUT_S)
         except TimeoutError:
             raise too_late(self._name, Step.SCAN, START_TIMEOUT_S) from None
         except TransportError:

@@ -14,12 +14,14 @@ from enum import Enum
 from typing import Final
 
 from nexuslink.transport.errors import (
+    KeyDoubtError,
     KeyLostError,
     LinkLostError,
     NoRadioError,
     NotANexusError,
     OutOfReachError,
     PairingError,
+    RadioBusyError,
     RadioDeniedError,
     RadioError,
     RadioOffError,
@@ -61,6 +63,17 @@ PERMISSION: Final = _PERMISSION.get(sys.platform, _PERMISSION["linux"])
 SETTINGS: Final = _PAIRED_LIST.get(sys.platform, _PAIRED_LIST["linux"])
 BUTTON: Final = f"press the tool's button, connect again, and confirm the six digits in {SETTINGS}"
 NEAR: Final = "is the tool on, near, and not connected to another computer or program?"
+REMOVE: Final = f"remove it in {SETTINGS}, then {BUTTON}"
+FORGOTTEN: Final = f"the tool no longer knows this computer; {REMOVE}"
+DOUBTED: Final = (
+    "the link ended before the key of this computer was accepted; if that happens again while the tool is near, it has "
+    f"another key or none: remove it in {SETTINGS}, and pair it again"
+)
+LET_IN: Final = f"the tool does not let this computer in; {BUTTON}"
+NO_AGENT: Final = (
+    "nothing on this computer can confirm a pairing, as is usual over SSH; leave `bluetoothctl` open in another "
+    "terminal, with `agent on` typed there, or pair once in a desktop's Bluetooth settings; then connect again"
+)
 _RESTART: Final = "`sudo systemctl restart bluetooth`, then try again"
 
 ROWS: Final = (
@@ -84,17 +97,17 @@ ROWS: Final = (
         "there is no system bus, so no Bluetooth service (BlueZ) can be reached; start D-Bus and BlueZ"),
     Row(r"BluetoothNotAvailableError.*\bUNKNOWN\b|Is Bluetooth turned on", RadioError,
         "Bluetooth is not ready; wait a moment, or switch it off and on"),
-    Row(r"org\.bluez\.Error\.InProgress", RadioError,
-        "Bluetooth is busy for another program; try again in a moment"),
+    Row(r"org\.bluez\.Error\.InProgress|le-connection-busy", RadioBusyError,
+        "Bluetooth is still busy, with the end of another connection or for another program; try again in a moment"),
     # somebody else has the tool
-    Row(r"(?i)notify acquired|write acquired|AlreadyConnected|le-connection-busy", ToolTakenError,
+    Row(r"(?i)notify acquired|write acquired|AlreadyConnected", ToolTakenError,
         "another program on this computer uses the tool; close it first"),
     # trust
-    Row(r"(?i)peer removed pairing|key[ _]missing", KeyLostError,
-        f"the tool has forgotten this computer; remove it in {SETTINGS}, then {BUTTON}"),
+    Row(r"(?i)peer removed pairing|key[ _]missing", KeyLostError, FORGOTTEN),
+    Row(r"(?i)failed to encrypt|timed out on encryption", KeyDoubtError, DOUBTED),
     Row(r"\bATT 0x(05|08|0c|0f)\b|org\.bluez\.Error\.(Authentication\w+|NotAuthorized|NotPermitted)|Access Denied"
         r"|(?i:could not pair|trying to pair|pairing|(authentication|encryption|authorization) is insufficient)",
-        PairingError, f"the tool does not let this computer in; {BUTTON}"),
+        PairingError, LET_IN),
     # the tool's table
     Row(r"CharacteristicNotFound|\bATT 0x(01|0a|12)\b|Service Discovery has not been", NotANexusError,
         f"its table is not the one that this computer remembers; remove the tool in {SETTINGS} and pair it again"),

@@ -40,11 +40,20 @@ class ToolTakenError(PortBusyError):
 
 
 class PairingError(PortDeniedError):
-    """The tool does not trust this computer, or this computer lost its key."""
+    """The tool does not let this computer in: it has never met it, no longer knows it, or was not asked to pair."""
 
 
 class KeyLostError(PairingError):
-    """The tool has lost its key of this computer, which still has its own: the person must remove that one first."""
+    """This computer has a key and the tool does not know it any more: the person must remove that key first."""
+
+
+class KeyDoubtError(LinkLostError):
+    """The link has ended just when it was to be encrypted with a key from before: an old key does that, and so does a
+    bad link. Once says little."""
+
+
+class NoAgentError(PairingError):
+    """Nothing on this computer can confirm a pairing, so that it refuses every one itself."""
 
 
 class NotANexusError(TransportError):
@@ -53,6 +62,10 @@ class NotANexusError(TransportError):
 
 class RadioError(TransportError):
     """This computer's Bluetooth cannot be used."""
+
+
+class RadioBusyError(RadioError):
+    """This computer's Bluetooth is busy with something else, for example with ending the connection before."""
 
 
 class RadioOffError(RadioError):

@@ -68,7 +68,8 @@ static void host_gone(void)
             (void)close(board.host);
             board.host = -1;
         } else {
-            (void)tcflush(board.host, TCIOFLUSH);
+            /* Only what it has not read: what is there to be read is already the next host's. */
+            (void)tcflush(board.host, TCOFLUSH);
         }
     }
     board.connection += board.connection & 1u;

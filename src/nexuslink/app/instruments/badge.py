@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
-from nexuslink.app.theme import Tokens, Type, colour, fitted
+from nexuslink.app.theme import Tokens, Type, colour, fitted, type_px
 
 WORD = "SIMULATED"
 BADGE_SIZE = (156, 34)  # design pixels
@@ -20,7 +20,7 @@ def paint_badge(painter: QPainter, area: QRectF, tokens: Tokens, unit: float) ->
     painter.setPen(QPen(colour(tokens.warn), width))
     box = area.adjusted(width, width, -width, -width)
     painter.drawRoundedRect(box, box.height() / 2, box.height() / 2)
-    painter.setFont(fitted(WORD, round(Type.SMALL * unit), int(box.width() - 16 * unit), bold=True))
+    painter.setFont(fitted(WORD, type_px(Type.SMALL, unit), int(box.width() - 12 * unit), bold=True))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, WORD)
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPixmap
-from PySide6.QtWidgets import QAbstractButton, QWidget
+from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QWidget
 
-from nexuslink.app.theme import DARK, Tokens, colour
+from nexuslink.app.theme import DARK, Tokens, colour, type_px
 
 if TYPE_CHECKING:
     _Base = QWidget
@@ -44,6 +44,10 @@ class Painted(_Base):
     def px(self, design: float) -> int:
         """Design pixels to whole logical pixels, at least one."""
         return max(1, round(design * self.unit))
+
+    def type_px(self, size: float) -> int:
+        """A size of type in logical pixels, never too small to be read."""
+        return type_px(size, self.unit)
 
     def draw(self, painter: QPainter) -> None:
         """Paint the whole instrument; the painter is clipped to what is out of date."""
@@ -136,15 +140,30 @@ class Pressable(Painted, QAbstractButton):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.toggled.connect(self._chosen)
 
-    def focus_frame(self, painter: QPainter, radius: float) -> None:
-        """The ring round the control that has the keyboard."""
+    def _chosen(self, chosen: bool) -> None:
+        group = self.group()
+        if chosen and group is not None:
+            one_tab_stop(group)
+
+    def focus_frame(self, painter: QPainter, radius: float, inset: float = 0.0, ink: str = "focus") -> None:
+        """The ring round the control that has the keyboard; ``inset`` inside a frame that says something else."""
         if self.hasFocus():
             width = self.px(3)
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(colour(self.tokens.focus), width))
-            half = width / 2
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(half, half, -half, -half), radius, radius)
+            painter.setPen(QPen(colour(getattr(self.tokens, ink)), width))
+            edge = width / 2 + inset
+            radius = max(0.0, radius - inset)
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(edge, edge, -edge, -edge), radius, radius)
+
+
+def one_tab_stop(group: QButtonGroup) -> None:
+    """The Tab key goes to what is chosen of a group and then past it; Qt itself would stop at the first."""
+    chosen = group.checkedButton()
+    for button in group.buttons():
+        reached = chosen is None or button is chosen
+        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus if reached else Qt.FocusPolicy.ClickFocus)
 
 
 def blend(first: str, second: str, share: float) -> QColor:

@@ -121,7 +121,7 @@ class BodyMap(Instrument):
             x, y = _SPOTS[place.muscle]
             self._draw_spot(painter, QPointF(side * x * half, y * half), half, 1.0 if place.mark_on_right else -1.0)
         painter.restore()
-        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setFont(font(self.type_px(Type.SMALL)))
         painter.setPen(colour(tokens.mute))
         row = QRectF(0, 0, self.width(), caption)
         painter.drawText(row, Qt.AlignmentFlag.AlignCenter, "head")

@@ -5,11 +5,15 @@ from __future__ import annotations
 from enum import Enum
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QPen
+from PySide6.QtGui import QFontMetricsF, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Pressable, blend
-from nexuslink.app.theme import RADIUS, Type, colour, fitted
+from nexuslink.app.theme import RADIUS, Type, colour, fitted, font
+
+
+_PADDING = 20  # design pixels
+_KEY_GAP = 16
 
 
 class Weight(Enum):
@@ -29,9 +33,8 @@ class Button(Pressable):
         super().__init__(word, parent)
         self._weight = weight
         self._size = size
-        self._key = key
-        if key:
-            self.setAccessibleDescription(f"Key: {key}")
+        self._key = ""
+        self.set_key(key)
 
     def set_word(self, word: str) -> None:
         """Rename the button."""
@@ -39,6 +42,25 @@ class Button(Pressable):
             self.setText(word)
             self.setAccessibleName(word)
             self.update()
+
+    def set_key(self, key: str) -> None:
+        """The key that does the same; empty: there is none."""
+        if key != self._key:
+            self._key = key
+            self.setAccessibleDescription(f"Key: {key}" if key else "")
+            self.update()
+
+    def set_weight(self, weight: Weight) -> None:
+        """Ask for more attention, or less."""
+        if weight is not self._weight:
+            self._weight = weight
+            self.update()
+
+    def breadth(self) -> float:
+        """Design pixels that word and key need."""
+        word = QFontMetricsF(font(self.type_px(self._size), bold=True)).horizontalAdvance(self.text())
+        key = QFontMetricsF(font(self.type_px(Type.SMALL))).horizontalAdvance(self._key) if self._key else 0.0
+        return (word + key) / self.unit + 2 * _PADDING + (_KEY_GAP if self._key else 0) + 4
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Return presses too, as Space does."""
@@ -64,20 +86,23 @@ class Button(Pressable):
         edge = self.px(1.5) / 2 if quiet else 0.0
         painter.drawRoundedRect(box.adjusted(edge, edge, -edge, -edge), radius, radius)
         painter.setPen(ink)
-        padding = 20 * self.unit
+        padding = _PADDING * self.unit
         inner = box.adjusted(padding, 0, -padding, 0)
         key_width = 0.0
         if self._key:
-            painter.setFont(fitted(self._key, self.px(Type.SMALL), int(inner.width() / 3)))
-            key_width = painter.fontMetrics().horizontalAdvance(self._key) + 16 * self.unit
+            painter.setFont(fitted(self._key, self.type_px(Type.SMALL), int(inner.width() / 2)))
+            key_width = painter.fontMetrics().horizontalAdvance(self._key) + _KEY_GAP * self.unit
             painter.drawText(inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._key)
             inner.setRight(inner.right() - key_width)
-        painter.setFont(fitted(self.text(), self.px(self._size), int(inner.width()), bold=True))
+        painter.setFont(fitted(self.text(), self.type_px(self._size), int(inner.width()), bold=True))
         word = painter.fontMetrics().horizontalAdvance(self.text())
         if (box.width() + word) / 2 <= inner.right():  # in the middle of the button, if the key leaves room
             inner = box
         painter.drawText(inner, Qt.AlignmentFlag.AlignCenter, self.text())
-        self.focus_frame(painter, radius)
+        if quiet:
+            self.focus_frame(painter, radius)
+        else:  # the usual ring would not be seen on a fill
+            self.focus_frame(painter, radius, inset=self.px(5), ink=ink_token)
 
 
 class Card(Pressable):
@@ -116,13 +141,12 @@ class Card(Pressable):
         if not self.detail:
             title = QRectF(left, 0, room, self.height())
         painter.setPen(colour(tokens.text))
-        painter.setFont(fitted(self.text(), self.px(Type.MID), room, bold=True))
+        painter.setFont(fitted(self.text(), self.type_px(Type.MID), room, bold=True))
         painter.drawText(title, Qt.AlignmentFlag.AlignVCenter, self.text())
         painter.setPen(colour(tokens.mute))
-        painter.setFont(fitted(self.detail, self.px(Type.SMALL), room))
+        painter.setFont(fitted(self.detail, self.type_px(Type.SMALL), room))
         painter.drawText(detail, Qt.AlignmentFlag.AlignVCenter, self.detail)
-        if not chosen:
-            self.focus_frame(painter, self.px(RADIUS))
+        self.focus_frame(painter, self.px(RADIUS), inset=self.px(6) if chosen else 0)
 
     def _draw_mark(self, painter: QPainter, chosen: bool) -> None:
         radius = 11 * self.unit

@@ -79,5 +79,5 @@ class Changes(Instrument):
         self, painter: QPainter, box: QRectF, text: str, ink: str, align: Qt.AlignmentFlag, bold: bool = False
     ) -> None:
         painter.setPen(colour(getattr(self.tokens, ink)))
-        painter.setFont(fitted(text, self.px(Type.SMALL), int(box.width()), bold))
+        painter.setFont(fitted(text, self.type_px(Type.SMALL), int(box.width()), bold))
         painter.drawText(box, align | Qt.AlignmentFlag.AlignVCenter, text)

@@ -43,8 +43,8 @@ class Countdown(Instrument):
             self.update()
         share = min(1.0, held_s / hold_s) if hold_s > 0 else 0.0
         ratio = self.devicePixelRatioF()
-        if int(share * self.width() * ratio) != int(self._share * self.width() * ratio):
-            self._share = share
+        before, self._share = self._share, share
+        if int(share * self.width() * ratio) != int(before * self.width() * ratio):
             self.touch(self._bar())
 
     def _bar(self) -> QRectF:
@@ -63,7 +63,7 @@ class Countdown(Instrument):
         """Digits that are not counting stand back."""
         tokens, unit = self.tokens, self.unit
         painter.setPen(colour(tokens.text if self._running else tokens.mute))
-        digits = fitted(self._clock, self.px(Type.HUGE), self.width(), bold=True)
+        digits = fitted(self._clock, self.type_px(Type.HUGE), self.width(), bold=True)
         painter.setFont(digits)
         # The digits fill their box exactly: the line's own head and foot room would waste a third of it.
         top = painter.fontMetrics().tightBoundingRect("0").top()
@@ -86,7 +86,7 @@ class Countdown(Instrument):
     def _draw_note(self, painter: QPainter) -> None:
         unit = self.unit
         painter.setPen(colour(self.tokens.mute))
-        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setFont(font(self.type_px(Type.SMALL)))
         painter.drawText(
             QRectF(0, _NOTE[0] * unit, self.width(), _NOTE[1] * unit), Qt.AlignmentFlag.AlignVCenter, self._note
         )

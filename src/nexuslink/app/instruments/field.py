@@ -82,7 +82,7 @@ class Field(Instrument):
         ):  # fmt: skip
             clothes.setColor(which, colour(token))
         self._line.setPalette(clothes)
-        self._line.setFont(font(self.px(Type.MID)))
+        self._line.setFont(font(self.type_px(Type.MID)))
         self._place()
 
     def resizeEvent(self, event: object) -> None:  # noqa: N802
@@ -100,11 +100,11 @@ class Field(Instrument):
         """Label and box."""
         tokens, unit = self.tokens, self.unit
         painter.setPen(colour(tokens.mute))
-        painter.setFont(fitted(self._label, self.px(Type.SMALL), self.width()))
+        painter.setFont(fitted(self._label, self.type_px(Type.SMALL), self.width()))
         painter.drawText(QRectF(0, 0, self.width(), (LABEL - 6) * unit), Qt.AlignmentFlag.AlignVCenter, self._label)
         focused = self._line.hasFocus()
         width = self.px(3 if focused or self._bad else 1.5)
-        ink = tokens.warn if self._bad else tokens.focus if focused else tokens.line
+        ink = tokens.warn if self._bad else tokens.focus if focused else tokens.mute
         painter.setPen(QPen(colour(ink), width))
         painter.setBrush(colour(tokens.panel))
         half = width / 2
@@ -128,7 +128,6 @@ class Segment(Pressable):
         painter.setPen(QPen(colour(tokens.in_ if chosen else tokens.line), width))
         painter.drawRoundedRect(box, self.px(RADIUS), self.px(RADIUS))
         painter.setPen(colour(tokens.text))
-        painter.setFont(fitted(self.text(), self.px(Type.SMALL), int(box.width() - 8), bold=chosen))
+        painter.setFont(fitted(self.text(), self.type_px(Type.SMALL), int(box.width() - 8), bold=chosen))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self.text())
-        if not chosen:
-            self.focus_frame(painter, self.px(RADIUS))
+        self.focus_frame(painter, self.px(RADIUS), inset=self.px(6) if chosen else 0)

@@ -42,7 +42,7 @@ class Figure(Instrument):
         )
         for text, top, height, size, token, bold in rows:
             painter.setPen(colour(getattr(tokens, token)))
-            painter.setFont(fitted(text, self.px(size), int(inner.width()), bold))
+            painter.setFont(fitted(text, self.type_px(size), int(inner.width()), bold))
             row = QRectF(inner.left(), top * unit, inner.width(), height * unit)
             painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, text)
         if self._share is not None:

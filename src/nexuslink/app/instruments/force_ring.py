@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPen, QPixmap
+from PySide6.QtGui import QFontMetricsF, QPainter, QPainterPath, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
@@ -24,6 +24,7 @@ RADIUS = 208  # outer edge of the track
 TRACK = 28
 GUIDE_RADIUS = 162
 DISC_RADIUS = 142  # room left for the lean disc
+_DIGITS = 90  # the number: read from the floor, two metres away
 _NEEDLE = (RADIUS - TRACK - 14, RADIUS + 12)
 _MOVED_DEG = 0.12  # under half a design pixel at the rim
 
@@ -77,7 +78,7 @@ class ForceRing(Instrument):
         """The small line under the number: value and uncertainty, or the word that says that it is not trusted."""
         if (text, doubted) != (self._exact, self._doubted):
             self._exact, self._doubted = text, doubted
-            self.touch(self._exact_box())
+            self.touch(self._exact_box().united(self._number_box()))
 
     def dressed(self) -> None:
         """The scale is drawn again."""
@@ -104,7 +105,7 @@ class ForceRing(Instrument):
         if self.dirty.intersects(self._number_box()):
             self._draw_number(painter)
         if self._exact and self.dirty.intersects(self._exact_box()):
-            draw_aside(painter, self._exact_box(), self._exact, self._doubted, self.tokens, self.px(Type.SMALL))
+            draw_aside(painter, self._exact_box(), self._exact, self._doubted, self.tokens, self.type_px(Type.SMALL))
 
     def _rounded(self, force_n: float) -> str:
         """Whole newtons; the number shown stays until the value is clearly nearer to another."""
@@ -179,7 +180,7 @@ class ForceRing(Instrument):
             (last, f"{self._scale.stop:g} stop", "mute", False),
         )
         for degrees, text, token, bold in labels:
-            painter.setFont(font(self.px(Type.MID if bold else Type.SMALL), bold))
+            painter.setFont(font(self.type_px(Type.MID if bold else Type.SMALL), bold))
             painter.setPen(colour(getattr(self.tokens, token)))
             spot = self.at(degrees, RADIUS + (34 if bold else 30))
             shift = 26 * self.unit if "stop" in text else 0.0
@@ -208,8 +209,16 @@ class ForceRing(Instrument):
             painter.drawLine(inner, outer)
 
     def _draw_number(self, painter: QPainter) -> None:
-        box = self._number_box()
-        painter.setPen(colour(self.tokens.text))
-        text = f"{self._number} N"
-        painter.setFont(fitted(text, self.px(Type.BIG), int(box.width()), bold=True))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        """Digits and a small unit on one line; a number that is not trusted stands back."""
+        box, unit = self._number_box(), self.unit
+        small = font(self.type_px(Type.MID), bold=True)
+        beside = QFontMetricsF(small).horizontalAdvance("N") + 8 * unit
+        digits = fitted(self._number, self.type_px(_DIGITS), int(box.width() - 2 * beside), bold=True)
+        metrics = QFontMetricsF(digits)
+        wide, high = metrics.horizontalAdvance(self._number), -metrics.tightBoundingRect("0").top()
+        left, base = box.center().x() - wide / 2, box.center().y() + high / 2 - 4 * unit
+        painter.setPen(colour(self.tokens.mute if self._doubted else self.tokens.text))
+        painter.setFont(digits)
+        painter.drawText(QPointF(left, base), self._number)
+        painter.setFont(small)
+        painter.drawText(QPointF(left + wide + 8 * unit, base), "N")

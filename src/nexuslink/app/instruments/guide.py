@@ -74,17 +74,17 @@ class Guide(Instrument):
                 area = QRectF(_PADDING * unit, y, _SIGN * unit, _SIGN * unit)
                 paint_sign(painter, area, said.sign, colour(getattr(self.tokens, said.ink)))
             y += (_SIGN + 16) * unit
-        y = self._text(painter, y, breadth, said.head, font(self.px(Type.MID), bold=True), "text")
+        y = self._text(painter, y, breadth, said.head, font(self.type_px(Type.MID), bold=True), "text")
         if said.steps:
             y += 16 * unit
             for at, step in enumerate(said.steps):
                 self._step(painter, y, step, at)
                 y += _STEP * unit
         if said.body:
-            y = self._text(painter, y + 12 * unit, breadth, said.body, font(self.px(Type.MID)), "text")
+            y = self._text(painter, y + 12 * unit, breadth, said.body, font(self.type_px(Type.MID)), "text")
         if said.small:
             small = said.small if len(said.small) <= SMALL_MAX else said.small[: SMALL_MAX - 1] + "…"
-            y = self._text(painter, y + 16 * unit, breadth, small, font(self.px(Type.SMALL)), "mute")
+            y = self._text(painter, y + 16 * unit, breadth, small, font(self.type_px(Type.SMALL)), "mute")
         return y + _PADDING * unit
 
     def _text(self, painter: QPainter | None, y: float, breadth: float, text: str, letters: QFont, ink: str) -> float:
@@ -116,7 +116,7 @@ class Guide(Instrument):
         now = at == done
         left = (_PADDING + 36) * unit
         area = QRectF(left, y, self.width() - left - _PADDING * unit, _STEP * unit)
-        painter.setFont(fitted(step, self.px(Type.MID), int(area.width()), bold=now))
+        painter.setFont(fitted(step, self.type_px(Type.MID), int(area.width()), bold=now))
         painter.setPen(colour(tokens.text if now or done < 0 else tokens.mute))
         painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, step)
 

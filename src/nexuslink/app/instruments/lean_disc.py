@@ -23,6 +23,7 @@ from nexuslink.app.theme import Type, colour, font
 DISC_SIZE = 284  # design pixels
 TAIL_POINTS = 12
 _DOT = 14
+_WORDS = 0.56  # height of the words for both sides, in shares of the radius
 _MOVED = 0.3  # logical pixels
 
 
@@ -60,6 +61,8 @@ class LeanDisc(Instrument):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Lean of the tip", parent)
         self._target = LeanTarget(0, 20, 0, 60, 8, "midline", "out", True)
+        self._lean = (math.nan, math.nan)  # degrees along screen right and screen up
+        self._behind: list[tuple[float, float]] = []  # the same, where it was
         self._dot: QPointF | None = None
         self._tail: list[QPointF] = []
         self._guided = False
@@ -68,7 +71,7 @@ class LeanDisc(Instrument):
         self._doubted = False
         self._turned_by: tuple[int, int] | None = None
         self._back: QPixmap | None = None
-        self._written: dict[str, QPixmap] = {}  # whole degrees that were shown: at most 181
+        self._written: dict[tuple[str, str], QPixmap] = {}  # whole degrees that were shown, in two inks: at most 362
         self._pens: list[QPen] = []
         self.dressed()
 
@@ -94,9 +97,11 @@ class LeanDisc(Instrument):
             or guided != self._guided
             or (dot is not None and self._dot is not None and (dot - self._dot).manhattanLength() >= _MOVED)
         )
+        self._lean = (x_deg, y_deg) if known else (math.nan, math.nan)
         if moved or number != self._number:
-            self._dot, self._guided, self._number = dot, guided, number
-            self._tail = [self._at(x, y) for x, y in tail()]
+            self._guided, self._number = guided, number
+            self._behind = tail()
+            self._put()
             self.update()
             self.say(f"{number} from vertical" if known else "unknown")
 
@@ -130,14 +135,16 @@ class LeanDisc(Instrument):
         return angle_deg * math.cos(turn), angle_deg * math.sin(turn)
 
     def dressed(self) -> None:
-        """The face is drawn again."""
+        """The face is drawn again, dot and tail put where they belong now."""
         self._back = None
+        self._put()
         self._written.clear()
         self._pens = [self._tail_pen((at + 1) / (TAIL_POINTS + 1)) for at in range(TAIL_POINTS)]
 
     def resizeEvent(self, event: object) -> None:  # noqa: N802
-        """The face is drawn again; what lies outside it belongs to the ring."""
+        """Face, dot and tail for the new size; what lies outside the face belongs to the ring."""
         self._back = None
+        self._put()
         self.setMask(QRegion(self.rect(), QRegion.RegionType.Ellipse))
 
     def draw(self, painter: QPainter) -> None:
@@ -147,10 +154,11 @@ class LeanDisc(Instrument):
         self.blit(painter, self._back)
         unit = self.unit
         if self._number:
-            written = self._written.get(self._number)
+            ink = "mute" if self._doubted else "text"
+            written = self._written.get((self._number, ink))
             if written is None:
-                written = self.sticker(self._number, font(self.px(Type.MID), bold=True), "text", "panel")
-                self._written[self._number] = written
+                written = self.sticker(self._number, font(self.type_px(Type.MID), bold=True), ink, "panel")
+                self._written[self._number, ink] = written
             size = written.deviceIndependentSize()
             left, top = (self.width() - size.width()) / 2, self.height() - 46 * unit - size.height() / 2
             painter.drawPixmap(QPointF(round(left), round(top)), written)
@@ -158,7 +166,7 @@ class LeanDisc(Instrument):
             self._draw_turn(painter, *self._turned_by)
         if self._aside:
             box = QRectF(0, self.height() - 33 * unit, self.width(), 22 * unit)
-            draw_aside(painter, box, self._aside, self._doubted, self.tokens, self.px(Type.SMALL))
+            draw_aside(painter, box, self._aside, self._doubted, self.tokens, self.type_px(Type.SMALL))
         if self._dot is None:
             return
         self._draw_tail(painter)
@@ -183,6 +191,11 @@ class LeanDisc(Instrument):
         if far > reach:
             x, y = x * reach / far, y * reach / far
         return QPointF(self.width() / 2 + x, self.height() / 2 + y)
+
+    def _put(self) -> None:
+        """Dot and tail to where they belong at this size: an ended hold is never fed again."""
+        self._dot = None if math.isnan(self._lean[0]) else self._at(*self._lean)
+        self._tail = [self._at(x, y) for x, y in self._behind]
 
     def _aim(self) -> QPointF:
         """The middle of the target."""
@@ -231,7 +244,7 @@ class LeanDisc(Instrument):
             radius = ring / target.rim * reach
             painter.drawEllipse(middle, radius, radius)
             ring += target.step
-        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setFont(font(self.type_px(Type.SMALL)))
         painter.setPen(colour(tokens.mute))
         for angle in (2 * target.step, target.rim):
             top = middle.y() - angle / target.rim * reach
@@ -240,10 +253,18 @@ class LeanDisc(Instrument):
                 painter.drawText(box, Qt.AlignmentFlag.AlignCenter, f"{angle:g}°")
         right, left = (target.toward, target.away) if target.mark_on_right else (target.away, target.toward)
         edge = Qt.AlignmentFlag.AlignVCenter
-        box = QRectF(9 * unit, middle.y() - 12 * unit, self.width() - 18 * unit, 24 * unit)
+        above = _WORDS * reach  # beside the target, where the dot seldom is
+        chord = math.sqrt(reach**2 - (above + 12 * unit) ** 2) - 4 * unit
+        box = QRectF(middle.x() - chord, middle.y() - above - 12 * unit, 2 * chord, 24 * unit)
         sides = ((Qt.AlignmentFlag.AlignRight, right), (Qt.AlignmentFlag.AlignLeft, left))
+        metrics = painter.fontMetrics()
         for side, word in sides:
-            painter.setPen(colour(tokens.text if word == target.toward else tokens.mute))
+            ink = colour(tokens.text if word == target.toward else tokens.mute)
+            place = QRectF(metrics.boundingRect(box.toRect(), int((side | edge).value), word))
+            letters = QPainterPath()
+            letters.addText(place.left(), place.top() + metrics.ascent(), painter.font(), word)
+            painter.strokePath(letters, QPen(colour(tokens.panel), 6 * unit, j=Qt.PenJoinStyle.RoundJoin))
+            painter.setPen(ink)
             painter.drawText(box, side | edge, word)
 
     def _draw_tail(self, painter: QPainter) -> None:

@@ -29,6 +29,7 @@ class LiveReading(Instrument):
         super().__init__("Reading", parent)
         self._number, self._unit_shown, self._spread, self._note = "–", "", "", ""
         self._share = 0.0
+        self._widest = ""
 
     @property
     def text(self) -> str:
@@ -48,6 +49,10 @@ class LiveReading(Instrument):
             text = number(min(_MOST, max(-_MOST, reading)), digits)
         said = spread(u, "", 2).strip() if math.isfinite(reading) else ""
         share = min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
+        if text == "–" or unit != self._unit_shown:
+            self._widest = ""
+        if len(text) > len(self._widest):  # the unit stays where the longest number so far put it
+            self._widest = "".join("0" if letter.isdigit() else letter for letter in text)
         shown = (text, unit, said, note)
         if shown != (self._number, self._unit_shown, self._spread, self._note):
             self._number, self._unit_shown, self._spread, self._note = shown
@@ -61,22 +66,26 @@ class LiveReading(Instrument):
         """Digits, unit, uncertainty, bar, note."""
         tokens, unit = self.tokens, self.unit
         room = self.width() - _UNIT * unit
-        digits = fitted(self._number, self.px(Type.HUGE * 0.8), int(room), bold=True)
+        widest = self._widest or self._number
+        digits = fitted(widest, self.type_px(Type.HUGE * 0.8), int(room), bold=True)
         painter.setFont(digits)
         painter.setPen(colour(tokens.mute if self._number == "–" else tokens.text))
         height = -QFontMetricsF(digits).tightBoundingRect("0").top()
         base = _DIGITS * unit / 2 + height / 2
-        painter.drawText(0, round(base), self._number)
-        left = QFontMetricsF(digits).horizontalAdvance(self._number) + 18 * unit
-        letters = font(self.px(Type.MID), bold=True)
+        shorter = QFontMetricsF(digits).horizontalAdvance(widest) - QFontMetricsF(digits).horizontalAdvance(
+            self._number
+        )
+        painter.drawText(round(max(0.0, shorter)), round(base), self._number)
+        left = QFontMetricsF(digits).horizontalAdvance(widest) + 18 * unit
+        letters = font(self.type_px(Type.MID), bold=True)
         painter.setFont(letters)
         painter.drawText(round(left), round(base), self._unit_shown)
         painter.setPen(colour(tokens.mute))
-        painter.setFont(fitted(self._spread, self.px(Type.MID), max(1, int(self.width() - left))))
+        painter.setFont(fitted(self._spread, self.type_px(Type.MID), max(1, int(self.width() - left))))
         painter.drawText(round(left), round(base - 36 * unit), self._spread)
         self._draw_bar(painter)
         painter.setPen(colour(tokens.mute))
-        painter.setFont(fitted(self._note, self.px(Type.SMALL), self.width()))
+        painter.setFont(fitted(self._note, self.type_px(Type.SMALL), self.width()))
         row = QRectF(0, _NOTE[0] * unit, self.width(), _NOTE[1] * unit)
         painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, self._note)
 

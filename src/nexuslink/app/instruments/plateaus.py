@@ -22,7 +22,7 @@ from nexuslink.app.theme import RADIUS, Type, colour, fitted, font
 from nexuslink.app.words import number
 
 SPAN_S: Final = 30
-GUTTER: Final = 96  # design pixels at the right, for the scale's numbers
+GUTTER: Final = 108  # design pixels at the right, for the scale's numbers
 _GAP_US: Final = 500_000  # without readings for longer than this, the line breaks
 _HEAD: Final = 28  # design pixels at the top, for caption and names
 _PAD: Final = 12
@@ -226,7 +226,7 @@ class PlateauTrace(Instrument):
         self._draw_numbers(painter, paper)
         self._draw_names(painter, paper, ratio)
         painter.setPen(colour(tokens.mute))
-        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setFont(font(self.type_px(Type.SMALL)))
         box = QRectF(16 * unit, 4 * unit, 400 * unit, 24 * unit)
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, self._caption())
         _, values = self._shown()
@@ -250,14 +250,14 @@ class PlateauTrace(Instrument):
             top = min(max(self._y(value) - 12 * unit, 0.0), self.height() - 24 * unit)
             box = QRectF(paper.right() + 12 * unit, top, (GUTTER - 12) * unit, 24 * unit)
             text = f"{number(value, digits)} {self._unit_shown}"
-            painter.setFont(fitted(text, self.px(Type.SMALL), int(box.width())))
+            painter.setFont(fitted(text, self.type_px(Type.SMALL), int(box.width())))
             painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _draw_names(self, painter: QPainter, paper: QRectF, ratio: float) -> None:
         """Each captured stretch's name, where there is room for it."""
         unit = self.unit
-        free = QFontMetricsF(font(self.px(Type.SMALL))).horizontalAdvance(self._caption()) + 28 * unit
-        painter.setFont(font(self.px(Type.SMALL), bold=True))
+        free = QFontMetricsF(font(self.type_px(Type.SMALL))).horizontalAdvance(self._caption()) + 28 * unit
+        painter.setFont(font(self.type_px(Type.SMALL), bold=True))
         painter.setPen(colour(self.tokens.text))
         for mark in self._log.marks if self._log else ():
             left = self._x(mark.begin_us) / ratio

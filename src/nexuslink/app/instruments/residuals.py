@@ -116,7 +116,7 @@ class Residuals(Instrument):
         align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft, bold: bool = False,
     ) -> None:  # fmt: skip
         painter.setPen(colour(getattr(self.tokens, ink)))
-        painter.setFont(fitted(text, min(self.px(Type.SMALL), max(1, int(box.height()))), int(box.width()), bold))
+        painter.setFont(fitted(text, min(self.type_px(Type.SMALL), max(1, int(box.height()))), int(box.width()), bold))
         painter.drawText(box, align | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _draw_lane(self, painter: QPainter, lane: QRectF) -> None:
@@ -136,7 +136,8 @@ class Residuals(Instrument):
     ) -> None:
         unit, tokens = self.unit, self.tokens
         middle = QPointF(lane.center().x(), top + high / 2)
-        name = QRectF(inner.left() + 24 * unit, top, _NAME * inner.width() - 24 * unit, high)
+        share = _NAME if self.fitted else 1 - _READ - _NUMBER
+        name = QRectF(inner.left() + 24 * unit, top, share * inner.width() - 24 * unit, high)
         mark = QPointF(inner.left() + 8 * unit, middle.y())
         if point is None:
             painter.setPen(QPen(colour(tokens.line), max(1.0, 1.5 * unit)))

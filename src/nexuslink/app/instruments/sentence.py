@@ -39,14 +39,10 @@ class Sentence(Instrument):
         """Say something else; nothing happens when it is the same."""
         if (sentence, detail, tone) == self._said:
             return
-        changed = sentence != self._said[0]
         self._said = (sentence, detail, tone)
         self.setAccessibleName(sentence)
         self.say(detail)
-        if changed:
-            self.update()
-        else:
-            self.touch(self._detail_box())
+        self.update()
 
     def _detail_box(self) -> QRectF:
         height = _DETAIL * self.unit
@@ -68,12 +64,18 @@ class Sentence(Instrument):
         self._draw_shape(painter, shape, QRectF(1, row.center().y() - side / 2, side, side), QPen(ink, self.px(3.5)))
         row.setLeft(side + 14 * self.unit)
         painter.setPen(colour(self.tokens.mute))
-        painter.setFont(fitted(detail, self.px(Type.MID), int(row.width())))
+        letters = fitted(detail, self.type_px(Type.MID), int(row.width()))
+        if letters.pixelSize() < _SMALLEST * self.type_px(Type.MID):  # a reason is read, in two small lines if need be
+            painter.setFont(font(self.type_px(Type.SMALL)))
+            row.setTop(row.bottom() - 2.5 * self.type_px(Type.SMALL))
+            painter.drawText(row, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap, detail)
+            return
+        painter.setFont(letters)
         painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, detail)
 
     def _broken(self, sentence: str) -> tuple[str, QFont]:
         """The sentence, broken in two near its middle where one line would be too small, and its font."""
-        size, width = self.px(Type.BIG), self.width()
+        size, width = self.type_px(Type.BIG), self.width()
         needed = QFontMetricsF(font(size, True)).horizontalAdvance(sentence)
         words = sentence.split()
         if needed * _SMALLEST <= width or len(words) < 2:

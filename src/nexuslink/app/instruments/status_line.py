@@ -105,7 +105,7 @@ class StatusLine(Instrument):
         """The figures, from the left; in two rows if they need more than one, smaller if those do not hold them."""
         gap = _GAP * self.unit
         texts = [f"▲ {entry.text}" if entry.bad else entry.text for entry in self._entries]
-        letters = font(self.px(Type.SMALL))
+        letters = font(self.type_px(Type.SMALL))
         widths = [QFontMetricsF(letters).horizontalAdvance(text) + gap for text in texts]
         needed = sum(widths)
         if (
@@ -123,7 +123,7 @@ class StatusLine(Instrument):
             needed = max(sum(widths[:cut]), sum(widths[cut:]))
         if needed > self.width() + gap:
             shrink = self.width() / needed
-            letters, gap = font(int(self.px(Type.SMALL) * shrink)), gap * shrink
+            letters, gap = font(int(self.type_px(Type.SMALL) * shrink)), gap * shrink
         painter.setFont(letters)
         metrics = QFontMetricsF(letters)
         line = min(self.height() / len(rows), 1.6 * metrics.height())

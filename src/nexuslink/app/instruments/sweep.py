@@ -24,7 +24,7 @@ from nexuslink.app.theme import RADIUS, Type, colour, font
 
 SPAN_S = 30
 GAP_US = 300_000  # without samples for longer than this, the line breaks
-GUTTER = 60  # design pixels at the right, for the band's numbers
+GUTTER = 72  # design pixels at the right, for the band's numbers
 _SPILL = 3  # columns that an antialiased stroke may reach beyond its own
 _PEN = 2.4  # design pixels
 _PAD = 8  # design pixels above and below the scale
@@ -294,14 +294,14 @@ class Sweep(Instrument):
         self._corners = QPainterPath()
         self._corners.addRect(QRectF(-1, -1, width + 2, self.height() + 2))
         self._corners.addRoundedRect(QRectF(0, 0, width, self.height()), RADIUS * unit, RADIUS * unit)
-        caption = self.sticker(self._caption, font(self.px(Type.SMALL)), "mute", "panel")
+        caption = self.sticker(self._caption, font(self.type_px(Type.SMALL)), "mute", "panel")
         self._stickers = [(QPointF(round(14 * unit), round(5 * unit)), caption)]
         lowest = self.height() - 10 * unit
         for force in (scale.low, scale.high, scale.stop):
             if force < self._top:
                 y = min(max(self._y(force) / ratio, 10 * unit), lowest)
                 lowest = y - 19 * unit  # the next number stands clear of this one
-                number = self.sticker(f"{force:g} N", font(self.px(Type.SMALL)), "mute", "ground")
+                number = self.sticker(f"{force:g} N", font(self.type_px(Type.SMALL)), "mute", "ground")
                 top = round(y - number.deviceIndependentSize().height() / 2)
                 self._stickers.append((QPointF(round(width + 12 * unit), top), number))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QFontMetricsF, QPainter
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument
@@ -37,10 +37,14 @@ class Text(Instrument):
             self.setAccessibleName(text)
             self.update()
 
+    def breadth(self) -> float:
+        """Design pixels that the text needs in one line."""
+        return QFontMetricsF(font(self.type_px(self._size), self._bold)).horizontalAdvance(self.text) / self.unit + 4
+
     def draw(self, painter: QPainter) -> None:
         """The text, in its box."""
         painter.setPen(colour(getattr(self.tokens, self.ink)))
-        size = self.px(self._size)
+        size = self.type_px(self._size)
         if self._wrap:
             painter.setFont(font(size, self._bold))
             painter.drawText(QRectF(self.rect()), self._align | Qt.TextFlag.TextWordWrap, self.text)

@@ -11,30 +11,40 @@ from PySide6.QtWidgets import QWidget
 from nexuslink.app.instruments.badge import WORD, paint_badge
 from nexuslink.app.instruments.base import Pressable
 from nexuslink.app.instruments.signs import Sign, paint_bars, paint_sign
-from nexuslink.app.theme import RADIUS, Type, colour, font
+from nexuslink.app.theme import RADIUS, Type, colour, fitted, font
 
 if TYPE_CHECKING:
     from nexuslink.app.near_list import NearTool
 
 _LEFT = 64  # design pixels
-_RIGHT = 116
-_WEAK_BARS = 1
+_SIGNAL = 76
+_SMALLEST = 0.75  # a name shrinks to this share of its size before it is cut short
+_STRENGTH = ("", "weak", "fair", "good", "strong")  # by bars
 AWAY = "not near now"
 _START = Qt.AlignmentFlag.AlignVCenter
 _END = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
 _MIDDLE = Qt.AlignmentFlag.AlignCenter
 
 
-def detail(tool: NearTool) -> str:
-    """The line under a tool's name."""
+def details(tool: NearTool) -> tuple[str, ...]:
+    """The line under a tool's name; then what is left of it where there is less and less room."""
     bond = ""
     if "Bluetooth" in tool.carriers:
         bond = {True: "paired", False: "not paired yet", None: ""}[tool.bonded]
     serial = tool.serial_number if tool.serial_number != tool.title else ""
     if tool.simulated and not tool.carriers:
-        return "no hardware needed; shows a good hold"
+        return ("no hardware needed; shows a good hold", "no hardware needed")
     known = tool.last_seen or ("used before" if tool.remembered else "")
-    return " · ".join(word for word in (serial, " + ".join(tool.carriers), bond, known) if word)
+    carriers = " + ".join(tool.carriers)
+    kept = (serial, carriers, bond, known)
+    fewer = [(serial, carriers, "" if tool.bonded else bond, known)]
+    fewer += [(serial, "", fewer[0][2], known), (serial, "", fewer[0][2], ""), (serial or carriers,)]
+    return tuple(dict.fromkeys(" · ".join(word for word in words if word) for words in (kept, *fewer)))
+
+
+def detail(tool: NearTool) -> str:
+    """All of the line under a tool's name."""
+    return details(tool)[0]
 
 
 def signal_words(tool: NearTool) -> str:
@@ -86,15 +96,15 @@ class ToolCard(Pressable):
         self._draw_mark(painter, chosen)
         unit = self.unit
         left, right, half = _LEFT * unit, box.right() - 20 * unit, self.height() / 2
-        self._draw_signal(painter, QRectF(right - _RIGHT * unit, 0, _RIGHT * unit, self.height()))
-        self._draw_title(painter, QRectF(left, 11 * unit, right - left - (_RIGHT + 12) * unit, half - 5 * unit))
-        line = QRectF(left, half + unit, right - left - (_RIGHT + 12) * unit, half - 11 * unit)
+        aside = self._draw_signal(painter, QRectF(left, 0, right - left, self.height()))
+        room = right - left - aside - (16 * unit if aside else 0)
+        self._draw_title(painter, QRectF(left, 11 * unit, room, half - 5 * unit))
+        line = QRectF(left, half + unit, room, half - 11 * unit)
         if tool.trouble:
-            self._line(painter, line, f"▲ {tool.trouble}", tokens.warn)
+            self._line(painter, line, (f"▲ {tool.trouble}",), tokens.warn)
         else:
-            self._line(painter, line, detail(tool), tokens.mute)
-        if not chosen:
-            self.focus_frame(painter, self.px(RADIUS))
+            self._line(painter, line, details(tool), tokens.mute)
+        self.focus_frame(painter, self.px(RADIUS), inset=self.px(6) if chosen else 0)
 
     def _draw_mark(self, painter: QPainter, chosen: bool) -> None:
         radius = 11 * self.unit
@@ -111,10 +121,13 @@ class ToolCard(Pressable):
     def _draw_title(self, painter: QPainter, area: QRectF) -> None:
         """The name, and right behind it the badge of a simulated tool, which is never what is left out."""
         unit = self.unit
-        letters = font(self.px(Type.MID), bold=True)
-        small = font(self.px(Type.SMALL), bold=True)
+        letters = font(self.type_px(Type.MID), bold=True)
+        small = font(self.type_px(Type.SMALL), bold=True)
         badge = QFontMetricsF(small).horizontalAdvance(WORD) + 28 * unit if self._tool.simulated else 0.0
         room = area.width() - (badge + 14 * unit if badge else 0.0)
+        letters = fitted(self._tool.title, letters.pixelSize(), int(room), bold=True)
+        if letters.pixelSize() < _SMALLEST * self.type_px(Type.MID):
+            letters = font(round(_SMALLEST * self.type_px(Type.MID)), bold=True)
         name = QFontMetricsF(letters).elidedText(self._tool.title, Qt.TextElideMode.ElideRight, room)
         painter.setFont(letters)
         painter.setPen(colour(self.tokens.text if self._tool.present else self.tokens.mute))
@@ -125,35 +138,38 @@ class ToolCard(Pressable):
             tag = QRectF(x, area.center().y() - height / 2 + unit, badge, height)
             paint_badge(painter, tag, self.tokens, unit)
 
-    def _line(self, painter: QPainter, area: QRectF, text: str, ink: str) -> None:
-        letters = font(self.px(Type.SMALL))
+    def _line(self, painter: QPainter, area: QRectF, texts: tuple[str, ...], ink: str) -> None:
+        """The first of ``texts`` that there is room for."""
+        letters = font(self.type_px(Type.SMALL))
+        metrics = QFontMetricsF(letters)
+        text = next((one for one in texts if metrics.horizontalAdvance(one) <= area.width()), texts[-1])
         painter.setFont(letters)
         painter.setPen(colour(ink))
-        painter.drawText(
-            area, _START, QFontMetricsF(letters).elidedText(text, Qt.TextElideMode.ElideRight, area.width())
-        )
+        painter.drawText(area, _START, metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width()))
 
-    def _draw_signal(self, painter: QPainter, area: QRectF) -> None:
-        """A plug, or bars with their figure under them, or that it is away."""
+    def _draw_signal(self, painter: QPainter, area: QRectF) -> float:
+        """At the right a plug, or bars with their word under them, or that it is away; the room that it takes."""
         tokens, tool, unit = self.tokens, self._tool, self.unit
-        letters = font(self.px(Type.SMALL))
+        letters = font(self.type_px(Type.SMALL))
         painter.setFont(letters)
         if not tool.present:
             painter.setPen(colour(tokens.mute))
             painter.drawText(area, _END, AWAY)
-            return
-        middle = area.right() - 36 * unit
+            return painter.fontMetrics().horizontalAdvance(AWAY)
+        wide = _SIGNAL * unit
+        middle = area.right() - wide / 2
         if "USB" in tool.carriers:
             paint_sign(
                 painter, QRectF(middle - 17 * unit, 14 * unit, 34 * unit, 34 * unit), Sign.PLUG, colour(tokens.text)
             )
             words = "USB"
         elif tool.rssi_dbm is not None:
-            ink = colour(tokens.warn if tool.bars <= _WEAK_BARS else tokens.text)
+            ink = colour(tokens.warn if tool.bars <= 1 else tokens.text)
             signal = QRectF(middle - 22 * unit, 16 * unit, 44 * unit, 30 * unit)
             paint_bars(painter, signal, tool.bars, ink, colour(tokens.mute))
-            words = f"{tool.rssi_dbm} dBm".replace("-", "\N{MINUS SIGN}")
+            words = _STRENGTH[max(1, min(4, tool.bars))]
         else:
-            return
+            return 0.0
         painter.setPen(colour(tokens.mute))
-        painter.drawText(QRectF(middle - 60 * unit, 50 * unit, 120 * unit, 24 * unit), _MIDDLE, words)
+        painter.drawText(QRectF(area.right() - wide, 50 * unit, wide, 24 * unit), _MIDDLE, words)
+        return wide

@@ -37,7 +37,7 @@ class ToolPicture(Instrument):
         mark.closeSubpath()
         painter.fillPath(mark, colour(tokens.in_))
         painter.restore()
-        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setFont(font(self.type_px(Type.SMALL)))
         painter.setPen(colour(tokens.mute))
         labels = (
             (QRectF(60, 50, 180, 24), Qt.AlignmentFlag.AlignCenter, "broad tip"),

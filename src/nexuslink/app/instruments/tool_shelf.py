@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QButtonGroup, QFrame, QScrollArea, QWidget
 
+from nexuslink.app.instruments.base import one_tab_stop
 from nexuslink.app.instruments.tool_card import ToolCard
 from nexuslink.app.theme import Tokens, colour
 
@@ -70,6 +71,7 @@ class ToolShelf(QScrollArea):
                 found.show()
             found.feed(tool)
             self.cards.append(found)
+        one_tab_stop(self._group)
         return keys != order
 
     def choose(self, card: ToolCard) -> None:

@@ -100,7 +100,7 @@ class TurningTool(Instrument):
         scale = 0.5 * room / _REACH
         middle = QPointF(box.center().x(), box.center().y() - 10 * unit)
         if self._caption and box.height() < 0.7 * box.width():  # beside its words
-            middle = QPointF(box.left() + 0.64 * box.width(), box.center().y())
+            middle = QPointF(box.left() + 0.70 * box.width(), box.center().y())
         solid = _solid()
         lowest = float(((solid.corners.reshape(-1, 3) - _MIDDLE) @ turn[2]).min())
         self._draw_floor(painter, middle, scale, lowest)
@@ -117,7 +117,7 @@ class TurningTool(Instrument):
             painter.setPen(pen)
             painter.setBrush(brush)
             painter.drawPolygon([QPointF(x, y) for x, y in zip(xs[at], ys[at], strict=True)])
-        painter.setFont(font(self.px(Type.SMALL)))
+        painter.setFont(font(self.type_px(Type.SMALL)))
         painter.setPen(colour(tokens.mute))
         words = f"{lean_deg(self._up):.0f}° from upright" if self._up is not None else UNKNOWN
         words = self._caption or words

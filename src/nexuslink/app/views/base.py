@@ -106,8 +106,8 @@ class View(QWidget):
         self.unit = max(0.2, min(self.width() / DESIGN_WIDTH, self.height() / DESIGN_HEIGHT))
         width, height = BADGE_SIZE
         self.place(self.badge, self.page_width - MARGIN - width, 26, width, height)
+        self.redress()  # first: what a part needs depends on its type
         self.arrange()
-        self.redress()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         """Lay the page out again."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WATCH_MS: Final = 1500  # nothing at all for this long: say so
 SILENT: Final = ("No data. Hold still.", "Nothing arrives from the tool.")
 BEGINNING: Final = ("Wait for the tool.", "The first samples are on their way.")
-LOST: Final = ("Lost the tool.", "Check its battery and cable, then start again.")
+LOST: Final = ("Tool lost.", "Check its battery and cable, then start again.")
 ENDED: Final = ("It was not finished.", "Start again when you are ready.")
 SURE: Final = "Esc again throws away what is captured."
 SHOWN: Final = {
@@ -244,10 +244,11 @@ class CalibrateView(View):
                    READING_SIZE[1])  # fmt: skip
         self.place(self.trace, MARGIN, trace_top, width - 2 * MARGIN, 104)
         self.place(self._leave, MARGIN, foot, 240, 72)
-        self.place(self._undo, MARGIN + 256, foot, 284, 72)
+        self.place(self._undo, MARGIN + 256, foot, max(284.0, self._undo.breadth()), 72)
         self.place(self._again, width - MARGIN - 300, foot, 300, 72)
         self.place(self._why, MARGIN + 264, foot, width - 2 * MARGIN - 264 - 324, 72)
-        self.place(self._hint, width - MARGIN - 140, foot, 140, 72)
+        hint = self._hint.breadth()
+        self.place(self._hint, width - MARGIN - hint, foot, hint, 72)
 
 
 def has_captured(picture: Picture) -> bool:

@@ -253,10 +253,10 @@ class ChooseView(View):
         width, height = self.page_width, self.page_height
         foot = height - 100
         self.place(self._head, MARGIN, 64, 760, 66)
-        self.place(self._tool, MARGIN + 4, 132, 760, 26)
+        self.place(self._tool, MARGIN, 132, 760, 26)
         step, high = _CARD
         for at, card in enumerate(self._cards):
-            self.place(card, MARGIN, _TOP + at * step, 416, high)
+            self.place(card, MARGIN, _TOP + at * step, 432, high)
         left = 504.0
         room = width - MARGIN - left
         tall = 104 if "masses" in self.choice.form else 80
@@ -287,7 +287,7 @@ class ChooseView(View):
         else:
             self.place(self._note, left, top, room, max(24.0, min(48.0, foot - 12 - top)))
         self.place(self._begin, width - MARGIN - 300, foot, 300, 72)
-        self.place(self._back, MARGIN, foot, 240, 72)
+        self.place(self._back, MARGIN, foot, 248, 72)
 
     def _arrange_poses(self, left: float, top: float, room: float, tall: float) -> None:
         """One picture, or two rows of three."""

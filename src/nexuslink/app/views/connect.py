@@ -1,8 +1,8 @@
 """Connect: which tool?
 
 States: looking, a list that keeps itself up to date, nothing near, Bluetooth that cannot be used, connecting, failed
-with a next step, and the two small questions about a remembered tool: its name, and whether to forget it. This module
-is on the path to the first window: it imports Qt and nothing heavy, and makes the parts that come later when they do.
+with a next step, and the two small questions about a remembered tool: its name, and whether to forget it. Where its
+parts are is the page's. This module is on the path to the first window: it imports Qt and nothing heavy.
 """
 
 from __future__ import annotations
@@ -10,36 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from nexuslink.app.instruments.button import Button, Weight
-from nexuslink.app.instruments.text import Text
-from nexuslink.app.instruments.tool_picture import SIZE as PICTURE_SIZE
-from nexuslink.app.instruments.tool_picture import ToolPicture
-from nexuslink.app.theme import MARGIN, Type
-from nexuslink.app.views.base import Part, View
+from nexuslink.app.instruments.button import Weight
+from nexuslink.app.views.connect_page import ConnectPage
 
 if TYPE_CHECKING:
-    from nexuslink.app.instruments.field import Field
-    from nexuslink.app.instruments.guide import Guidance, Guide
+    from nexuslink.app.instruments.guide import Guidance
     from nexuslink.app.instruments.tool_card import ToolCard
-    from nexuslink.app.instruments.tool_shelf import ToolShelf
     from nexuslink.app.near_list import Near, NearTool
     from nexuslink.device.next_steps import NextStep
-
-_LIST = (40, 186, 660)  # design pixels
-_GUIDE = 500
-_FIELD = 76
-_FOOT = 100
-_ASIDE = 48
 
 LOOKING = "Looking for tools."
 PICK = "Pick one, then connect."
 NONE_NEAR = "Still looking."
+_LONGEST = 40
 SIMULATED_TOOL = "the simulated tool"
 
 
@@ -56,13 +44,12 @@ class Mood(Enum):
 _ASKING = (Mood.RENAMING, Mood.FORGETTING)
 
 
-class ConnectView(View):
+class ConnectView(ConnectPage):
     """``picked`` carries the URL of the tool to connect to, ``calibrate`` that of one to be calibrated.
 
     ``stopped``: connect no longer. ``renamed`` (serial number, name), ``forgotten`` (serial number).
     """
 
-    title = "Which tool?"
     picked = Signal(str)
     calibrate = Signal(str)
     stopped = Signal()
@@ -71,16 +58,6 @@ class ConnectView(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._head = self.add(Text(self.title, Type.BIG, bold=True, parent=self))
-        self._lead = self.add(Text(LOOKING, Type.MID, ink="mute", parent=self))
-        self._note = self.add(Text("", Type.SMALL, ink="mute", wrap=True, parent=self, align=Qt.AlignmentFlag.AlignTop))
-        self._picture = self.add(ToolPicture(self))
-        self._hint = self.add(Text("? shows the keys", Type.SMALL, ink="mute", parent=self))
-        self._cancel = self.add(Button("Cancel", Weight.QUIET, key="Esc", parent=self))
-        self._rename = self.add(Button("Rename", Weight.QUIET, key="F2", parent=self, size=Type.SMALL))
-        self._forget = self.add(Button("Forget", Weight.QUIET, key="Del", parent=self, size=Type.SMALL))
-        self._calibrate = self.add(Button("Calibrate", Weight.QUIET, key="C", parent=self))
-        self._connect = self.add(Button("Connect", Weight.MAIN, key="Enter", parent=self))
         self._near: Near | None = None
         self._mood = Mood.CHOOSING
         self._touched = False  # a person has chosen: from then on the choice is left alone
@@ -88,45 +65,14 @@ class ConnectView(View):
         self._to_calibrate = False  # what trying again means
         self._stage: tuple[str, NextStep | None] | None = None
         self._failure: Guidance | None = None
+        self.touched_list.connect(self._touch)
+        self.changed_list.connect(self._refresh)
         self._connect.clicked.connect(self._act)
         self._calibrate.clicked.connect(self._pick_to_calibrate)
         self._cancel.clicked.connect(self._back)
         self._rename.clicked.connect(lambda: self._ask(Mood.RENAMING))
         self._forget.clicked.connect(lambda: self._ask(Mood.FORGETTING))
         self._refresh()
-
-    # -- parts that not every window needs ------------------------------------------------------------------------
-
-    @cached_property
-    def _shelf(self) -> ToolShelf:
-        from nexuslink.app.instruments.tool_shelf import ToolShelf
-
-        shelf = ToolShelf(self.add, self._parts.remove, self)
-        shelf.touched.connect(self._touch)
-        shelf.changed.connect(self._refresh)
-        shelf.show()
-        return shelf
-
-    @cached_property
-    def _guide(self) -> Guide:
-        from nexuslink.app.instruments.guide import Guide
-
-        return self._late(Guide(self))
-
-    @cached_property
-    def _name(self) -> Field:
-        from nexuslink.app.instruments.field import Field
-
-        return self._late(Field("Name", "", self))
-
-    def _late(self, part: Part) -> Part:
-        part.hide()
-        part.dress(self.tokens, self.unit, self.turned)
-        return self.add(part)
-
-    def _has(self, part: str) -> bool:
-        """That part has been made."""
-        return part in self.__dict__
 
     @property
     def keys(self) -> dict[str, Callable[[], None]]:
@@ -161,6 +107,7 @@ class ConnectView(View):
         self._choose()
         self._refresh()
         if moved:
+            self.order()
             self.relayout()
 
     def show_connecting(self, url: str) -> None:
@@ -308,6 +255,7 @@ class ConnectView(View):
         words = {Mood.FAILED: "Try again", Mood.RENAMING: "Keep this name", Mood.FORGETTING: "Forget"}
         words[Mood.CONNECTING] = "Connecting"
         self._connect.set_word(words.get(mood, "Connect"))
+        self._connect.set_weight(Weight.STOP if mood is Mood.FORGETTING else Weight.MAIN)
         self._connect.setEnabled(mood is not Mood.CONNECTING and (tool is not None or bool(self._tried)))
         self._calibrate.setVisible(not asking)
         self._calibrate.setEnabled(mood in (Mood.CHOOSING, Mood.FAILED) and tool is not None)
@@ -337,7 +285,7 @@ class ConnectView(View):
         named = next((tool.title for tool in self._tools if tool.url == self._tried), "")
         if _is_simulated(self._tried):
             return SIMULATED_TOOL
-        return named or self._tried.removeprefix("tool:")
+        return named or _shortened(self._tried.removeprefix("tool:"))
 
     def _said(self) -> Guidance | None:
         """What stands beside the list; without anything to say, the picture of the tool."""
@@ -368,59 +316,10 @@ class ConnectView(View):
         tool = next((tool for tool in self._tools if tool.url == self._tried), None)
         return tool is not None and tool.carriers == ("Bluetooth",) and not tool.bonded and not tool.remembered
 
-    def redress(self) -> None:
-        """The list's own ground, too."""
-        super().redress()
-        if self._has("_shelf"):
-            self._shelf.dress(self.tokens, self.unit)
 
-    # -- places ---------------------------------------------------------------------------------------------------
-
-    def arrange(self) -> None:
-        """Title and list on the left, the tool's picture or what to do on the right, buttons at the foot."""
-        x, _, list_width = _LIST
-        width, height = PICTURE_SIZE
-        self.place(self._head, MARGIN, 64, 700, 66)
-        self.place(self._lead, MARGIN, 130, list_width, 34)
-        middle = (x + list_width + self.page_width - MARGIN) / 2 + 12
-        self.place(self._picture, middle - width / 2, (self.page_height - height) / 2 - 24, width, height)
-        if self._has("_shelf"):
-            self._place_shelf()
-        if self._has("_guide"):
-            self._place_guide()
-        self._place_foot()
-
-    def _place_shelf(self) -> None:
-        """The list, and under it what else is to be said."""
-        x, y, width = _LIST
-        aside = _ASIDE if self._note.isVisibleTo(self) else 0
-        height = self._shelf.height_for(self.page_height - _FOOT - 32 - y - aside)
-        self.place(self._shelf, x, y, width, height)
-        self.place(self._note, x + 4, y + height, width - 8, _ASIDE)
-        self._shelf.lay(self.unit)
-
-    def _place_guide(self) -> None:
-        x, y, list_width = _LIST
-        left = max(x + list_width + 40, (x + list_width + self.page_width - MARGIN - _GUIDE) / 2)
-        asks = self._mood is Mood.RENAMING
-        room = self.page_height - _FOOT - 24 - y - (_FIELD + 16 if asks else 0)
-        self._guide.dress(self.tokens, self.unit, self.turned)
-        height = min(room, self._guide.height_for(_GUIDE * self.unit) / self.unit)
-        self.place(self._guide, left, y, _GUIDE, height)
-        if asks:
-            self.place(self._name, left, y + height + 16, _GUIDE, _FIELD)
-
-    def _place_foot(self) -> None:
-        """The quiet buttons stand at the left, as many as there are."""
-        width, foot = self.page_width, self.page_height - _FOOT
-        self.place(self._connect, width - MARGIN - 300, foot, 300, 72)
-        self.place(self._calibrate, width - MARGIN - 300 - 256, foot, 240, 72)
-        left = float(MARGIN)
-        for button, breadth, tall in ((self._cancel, 176, 72), (self._rename, 152, 44), (self._forget, 152, 44)):
-            if button.isVisibleTo(self):
-                self.place(button, left, foot + (72 - tall) / 2, breadth, tall)
-                left += breadth + 16
-        self.place(self._hint, left + 4, foot, 160, 72)
+def _shortened(address: str) -> str:
+    """An address that somebody wrote, by its beginning and its end; the small print has all of it."""
+    return address if len(address) <= _LONGEST else f"{address[: _LONGEST // 2]}…{address[-_LONGEST // 2 :]}"
 
 
 def _unlikely(tool: NearTool) -> int:

@@ -15,7 +15,10 @@ LOOK_STEP: Final = "Look for it"
 CONNECT_STEP: Final = "Connect"
 PAIR_STEP: Final = "Connect and pair"
 READ_STEP: Final = "Read what it is"
-STAGES: Final = {"off": 0, "scanning": 0, "lost": 0, "connecting": 1, "handshaking": 2, "ready": 3, "streaming": 3}
+PAIRING: Final = "pairing"
+STAGES: Final = {
+    "off": 0, "scanning": 0, "lost": 0, "connecting": 1, PAIRING: 1, "handshaking": 2, "ready": 3, "streaming": 3,
+}  # fmt: skip
 """State of the connection, as the supervisor spells it, to steps that are done."""
 UNDECIDED: Final = ("scanning", "lost", "connecting")
 FIRST_TIME: Final = "First time here: hold the tool's button for 3 s, then compare the six digits and confirm."
@@ -45,8 +48,11 @@ def radio_trouble(step: NextStep, sentence: str) -> Guidance:
 
 def connecting(stage: str, pairs: bool, trouble: NextStep | None) -> Guidance:
     """What is being done. ``pairs``: this computer and the tool do not know each other yet. ``trouble``: of the
-    attempt before; it is said until one gets further, so that nothing flickers."""
+    attempt before; it is said until one gets further, so that nothing flickers. While pairing: what to confirm."""
     done = STAGES.get(stage, 0)
+    if stage == PAIRING and trouble is not None:
+        steps = (LOOK_STEP, PAIR_STEP, READ_STEP)
+        return Guidance(trouble.words, Sign.LOCK, steps=steps, done=done, body=trouble.step)
     asks = pairs and 0 < done < STAGES["handshaking"]
     if trouble is not None and stage in UNDECIDED and not asks:
         return Guidance(trouble.words, Sign.WAVES, body=trouble.step, small="Trying again by itself.")

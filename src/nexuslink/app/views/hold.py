@@ -38,7 +38,7 @@ from nexuslink.app.ring import Ring
 from nexuslink.app.settle import Settle
 from nexuslink.app.theme import DONE, MARGIN, STOPPED, Tokens, Type, faded, font
 from nexuslink.app.views.base import View
-from nexuslink.app.words import COVERAGE, amount, mark_on_right, spread
+from nexuslink.app.words import COVERAGE, amount, mark_on_right, side_word, spread
 from nexuslink.release import limits
 from nexuslink.release.coach import Tone
 from nexuslink.release.hold import Phase
@@ -68,6 +68,7 @@ _ABOUT = {"IMU": ("angle",), "FORCE": ("force",), "TEMPERATURE": ("force",), "NO
 
 SILENT = ("No data. Hold still.", "Nothing arrives from the tool.")
 STOPPING = ("Stopping. Roll off.", "The tool is being told.")
+BROKEN = "Roll off. It failed."
 
 
 class HoldView(View):
@@ -76,6 +77,7 @@ class HoldView(View):
     title = "Hold"
     stop = Signal()
     leave = Signal()  # after the end: to the result
+    back = Signal()  # after a session that broke: there is no result
 
     def __init__(self, parent: QWidget | None = None, still: bool = False) -> None:
         super().__init__(parent)
@@ -84,6 +86,7 @@ class HoldView(View):
         self._base: Tokens = self.tokens
         self._stale = False
         self._stopping = False
+        self._broken = False
         self._result_ready = False
         self._sound = "sound off"
         self._recording = False
@@ -126,8 +129,8 @@ class HoldView(View):
         }
 
     def press(self) -> None:
-        """Stop the hold, or leave it when it has ended."""
-        if self.ended:
+        """Stop the hold, or leave it when it has ended or broken."""
+        if self.ended or self._broken:
             self._go_on()
         elif not self._stopping:
             self._stopping = True
@@ -136,7 +139,9 @@ class HoldView(View):
             self.stop.emit()
 
     def _go_on(self) -> None:
-        if self.ended and self._result_ready:
+        if self._broken:
+            self.back.emit()
+        elif self.ended and self._result_ready:
             self.leave.emit()
 
     def turn(self) -> None:
@@ -167,7 +172,7 @@ class HoldView(View):
     def begin(self, plan: Plan, simulated: bool, recording: bool) -> None:
         """A new hold of ``plan``: forget the last one."""
         self._plan, self._snapshot = plan, None
-        self._stale = self._stopping = self._result_ready = False
+        self._stale = self._stopping = self._broken = self._result_ready = False
         self._recording = recording
         self._status_at = -1
         self._doubt = None
@@ -185,8 +190,8 @@ class HoldView(View):
                 plan.direction_deg,
                 plan.direction_half_width_deg,
                 limits.LEAN_KNOWN_DEG,
-                plan.mark_toward,
-                plan.away,
+                side_word(plan.mark_toward),
+                side_word(plan.away),
                 mark_on_right(plan),
             )
         )
@@ -201,16 +206,18 @@ class HoldView(View):
 
     def result_ready(self) -> None:
         """The recording is closed: leaving is possible."""
-        self._result_ready = True
+        self._result_ready, self._broken = True, False
         if self.ended:
             self.button.set_word("See result")
         self._watch.stop()
 
     def fail(self, message: str) -> None:
-        """The session broke: say so; the picture greys."""
+        """The session broke: say so; the picture greys, and there is a way out."""
         self._watch.stop()
+        self._broken = True
         self._set_stale(True)
-        self.sentence.feed("Lost the tool.", message, Tone.FAULT.value)
+        self.sentence.feed(BROKEN, message, Tone.FAULT.value)
+        self.button.set_word("Back")
 
     def hear(self, progress: Progress) -> None:
         """How the connection fares: while the tool is away that is the news, and its figures are behind a key."""
@@ -218,7 +225,7 @@ class HoldView(View):
         away = progress if is_away(progress) else None
         changed = (away is None) is not (self._away is None)
         self._away = away
-        if changed and self._snapshot is not None and not self.ended:
+        if changed and self._snapshot is not None and not self.ended and not self._broken:
             self._judge(self._snapshot)
             self._tell_status(self._snapshot)
 
@@ -233,6 +240,8 @@ class HoldView(View):
     def refresh(self, snapshot: Snapshot, ring: Ring) -> None:
         """Something arrived: settle the values and repaint what has changed."""
         before, self._snapshot = self._snapshot, snapshot
+        if self._broken and not self.ended:
+            return
         hold = snapshot.hold
         if self.ended:
             self._watch.stop()
@@ -320,7 +329,7 @@ class HoldView(View):
 
     def _nothing_came(self) -> None:
         """The loop's thread itself has gone silent."""
-        if not self.ended:
+        if not self.ended and not self._broken:
             self._set_stale(True)
             self.sentence.feed(*SILENT, Tone.FAULT.value)
 

@@ -13,7 +13,7 @@ from nexuslink.app.instruments.button import Button, Card, Weight
 from nexuslink.app.instruments.text import Text
 from nexuslink.app.theme import MARGIN, Type
 from nexuslink.app.views.base import View
-from nexuslink.app.words import asked, mark_on_right
+from nexuslink.app.words import asked, mark_on_right, side_word
 
 if TYPE_CHECKING:
     from nexuslink.release.plans import Plan
@@ -106,7 +106,7 @@ class PrepareView(View):
         if not checked:
             return
         plan = self.plan
-        turn = f"Point the mark to the {plan.mark_toward}."
+        turn = f"Point the mark to the {side_word(plan.mark_toward)}."
         for text, words in zip(self._texts, (plan.position, plan.place, turn), strict=True):
             text.set_text(words)
         self._asked.set_text(f"Then hold {asked(plan)}.")
@@ -129,6 +129,6 @@ class PrepareView(View):
             self.place(text, right + 36, _TOP + top, width - MARGIN - right - 36, room)
         self.place(self._asked, right, _TOP + 276, width - MARGIN - right, 48)
         self.place(self._assumed, right, _TOP + 336, width - MARGIN - right, 48)
-        self.place(self._note, MARGIN + 240, foot, right - MARGIN - 260, 72)
-        self.place(self._start, right, foot - 16, width - MARGIN - right, 88)
-        self.place(self._back, MARGIN, foot, 220, 72)
+        self.place(self._note, MARGIN + 264, foot, right - MARGIN - 288, 72)
+        self.place(self._start, right, foot, width - MARGIN - right, 72)
+        self.place(self._back, MARGIN, foot, 248, 72)

@@ -78,7 +78,7 @@ class VerdictView(View):
         self.points = self.add(Residuals(self))
         self.changes = self.add(Changes(self))
         self.trace = self.add(PlateauTrace(self))
-        self.code = self.add(Field("Code from inside the tool's base", CODE_EXAMPLE, self))
+        self.code = self.add(Field("Code inside the tool's base", CODE_EXAMPLE, self))
         self._note = self.add(Text("", Type.SMALL, ink="mute", wrap=True, parent=self))
         self._why = self.add(Text("", Type.MID, ink="warn", wrap=True, parent=self))
         self._main = self.add(Button("Done", Weight.MAIN, key="Enter", parent=self))
@@ -155,6 +155,7 @@ class VerdictView(View):
         self._main.setEnabled(state is not State.WRITING)
         self._quiet.setVisible(bool(quiet))
         self._quiet.set_word(quiet or "Back")
+        self._quiet.set_key("" if state is State.CHECKED else "Esc")  # Escape leads out, as it does everywhere
         asking = state in (State.ASKING, State.FAILED)
         self.code.setVisible(asking)
         self._note.setVisible(asking or state is State.OFFERED)
@@ -226,11 +227,12 @@ class VerdictView(View):
         right = MARGIN + half + 24 if both else MARGIN
         self.place(self.changes, right, top, width - MARGIN - right, bottom - top)
         self.place(self._why, MARGIN, bottom + 16, width - 2 * MARGIN, 104)
-        self.place(self._main, width - MARGIN - 300, foot, 300, 72)
+        main = max(300.0, self._main.breadth())
+        self.place(self._main, width - MARGIN - main, foot, main, 72)
         self.place(self._quiet, MARGIN, foot, 260, 72)
         self.place(self.code, MARGIN + 284, foot - 4, 280, FIELD_HEIGHT)
         beside = MARGIN + (284 if self._state is State.OFFERED else 588)
-        self.place(self._note, beside, foot - 2, width - MARGIN - beside - 324, 80)
+        self.place(self._note, beside, foot - 2, width - MARGIN - beside - main - 24, 80)
 
     @property
     def changes_shown(self) -> bool:
