@@ -30,6 +30,7 @@ SUITES = (
     "tests/transport/test_ble_links.py",
     "tests/transport/test_ble_scan.py",
     "tests/transport/test_ble_bonds.py",
+    "tests/transport/test_ble_agent.py",
     "tests/simulator/test_ble_product.py",
     "tests/device/test_supervisor_ble.py",
 )
