@@ -107,7 +107,9 @@ class ForceModel:
         self._work: dict[int, _Work] = {}
         """By length, for the coefficients of now."""
         self._swing = calibration.tip_mass_kg * (calibration.axis * calibration.tip_centre_m).sum(axis=1)
-        self._lever = calibration.tip_mass_kg[:, None] * np.cross(calibration.tip_centre_m, calibration.axis)
+        lever = calibration.tip_mass_kg[:, None] * np.cross(calibration.tip_centre_m, calibration.axis)
+        self._of_gyro = np.concatenate([self._mass_axis, calibration.tip_centre_m, lever * rate_hz]).T.copy()
+        """(3, 6), what a swing is made of: along each axis, along each centre, about each lever."""
         self._centred = not calibration.tip_centre_m.any()
         self._gyro: Array | None = None
         self._temperature_c, self._u_temperature_k = math.nan, 0.0
@@ -333,12 +335,14 @@ class ForceModel:
 
     def _swung(self, gyro: Array) -> Array:
         """(n, 2) newtons by which the tips' mass pulls because it turns about the inertial unit."""
-        c = self._calibration
         before = gyro[:1] if self._gyro is None else self._gyro[-1:]
-        alpha = np.diff(np.concatenate([before, gyro]), axis=0) * self._rate_hz
-        pull = c.tip_mass_kg * (gyro @ c.axis.T) * (gyro @ c.tip_centre_m.T)
-        pull -= (gyro * gyro).sum(axis=1)[:, None] * self._swing
-        return np.asarray(pull + alpha @ self._lever.T)
+        parts = gyro.dot(self._of_gyro)
+        pull = parts[:, 0:2] * parts[:, 2:4]
+        pull -= np.einsum("ij,ij->i", gyro, gyro)[:, None] * self._swing
+        pull += parts[:, 4:6]
+        pull[1:] -= parts[:-1, 4:6]
+        pull[0] -= before[0].dot(self._of_gyro[:, 4:6])
+        return pull
 
 
 def _creep_of(calibration: ToolCalibration, tip: int, rate_hz: float) -> CreepFilter:
