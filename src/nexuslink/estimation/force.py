@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ _MOST_GAPS: Final = 64
 
 
 multiply: Final = np.multiply
-_three_floats: Final = struct.Struct("3d").unpack_from
+_three_floats: Final[Callable[..., tuple[Any, ...]]] = struct.Struct("3d").unpack_from
 _ROW_BYTES: Final = 24
 LAGS: Final = CREEP_TERMS + 1
 """Lags of each tip that are followed: the record's and a slow one, for the uncertainty."""
@@ -237,7 +238,7 @@ class ForceModel:
             if n > CACHED:
                 turning_2 = sum_of_squares(gyro)
             else:
-                x, y, z = _three_floats(gyro, (n - 1) * _ROW_BYTES)  # half of what three times item() takes
+                x, y, z = _three_floats(gyro, (n - 1) * _ROW_BYTES)  # two thirds of three times item()
                 turning_2 = x * x + y * y + z * z
             if turning_2 > _STILL_2:
                 force = force - self._swung(gyro)
@@ -342,7 +343,7 @@ class ForceModel:
         pull += parts[:, 4:6]
         pull[1:] -= parts[:-1, 4:6]
         pull[0] -= before[0].dot(self._of_gyro[:, 4:6])
-        return pull
+        return np.asarray(pull)
 
 
 def _creep_of(calibration: ToolCalibration, tip: int, rate_hz: float) -> CreepFilter:
