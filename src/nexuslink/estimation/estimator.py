@@ -73,7 +73,7 @@ class Estimator:
         )
         self._watch_step = max(1, round(force_rate_hz / WATCH_HZ))
         self._watch_us = round(0.9e6 / WATCH_HZ)
-        self._watched_us = self._watch_again_us = 0
+        self._watched_us, self._watch_again_us = 0, self._watch_us
 
     # -- what changes now and then --------------------------------------------------------------------------------
 
