@@ -23,7 +23,6 @@ from nexuslink.transport.base import TICK_S
 from nexuslink.transport.ble import BleTransport
 from nexuslink.transport.ble_backends import Backends
 from nexuslink.transport.ble_lifeline import Lifeline
-from nexuslink.transport.ble_words import DOUBTED
 from nexuslink.transport.errors import (
     KeyDoubtError,
     KeyLostError,
