@@ -30,6 +30,7 @@ SUITES = (
     "tests/transport/test_ble_links.py",
     "tests/transport/test_ble_scan.py",
     "tests/transport/test_ble_bonds.py",
+    "tests/transport/test_ble_agent.py",
     "tests/simulator/test_ble_product.py",
     "tests/device/test_supervisor_ble.py",
 )
@@ -44,7 +45,12 @@ TAIL = 60
 """Lines of the guest's log that are shown after a failure."""
 SHIPPED = ("src", "simulator/nexus_simulator")
 TESTS = ("tests/bluez", "tests/device", "tests/moments", "tests/simulator", "tests/transport")
+PYTEST = (
+    "--assert=plain -p pytest_timeout -p bystander -p no:cacheprovider --color=no -m 'not in_process and not thorough'"
+)
+"""Rewriting assertions takes the emulated processor as long as several tests; ``--assert=rewrite`` shows values."""
 _END = "guest: ended with status "
+_CRASHED = "guest: bluetoothd ended with status "
 
 
 def run_bluez(args: list[str]) -> int:
@@ -90,6 +96,9 @@ def _run(made: Image, args: list[str], limit_s: float) -> int:
         _write_boot(boot, made, args)
         with _tools(folder):
             status, log = _guest(made, boot, folder, limit_s)
+            if crashes := [line for line in log if _CRASHED in line]:
+                log += [f"bluetoothd has crashed {len(crashes)} times: that fails all, whatever the tests say"]
+                status = status or FAILED
             log += ["the tools outside:", *(folder / "tools.log").read_text("utf-8", "replace").splitlines()]
     seconds = time.monotonic() - begun
     kept = cache_folder() / "last.log"
@@ -106,20 +115,15 @@ def _run(made: Image, args: list[str], limit_s: float) -> int:
 def _write_boot(boot: Path, made: Image, args: list[str]) -> None:
     """The image, and behind it the checkout and what is to be run."""
     sources = boot.parent / "checkout"
-    for name in SHIPPED:
+    for name in (*SHIPPED, *TESTS):
         shutil.copytree(Path(ROOT, name), sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for shared in Path(ROOT, "tests").glob("*.py"):
+        if shared.name != "conftest.py":  # it needs more than the guest has
+            shutil.copy(shared, sources / "tests")
     compile_tree(sources, "/checkout", made.python_minor)
-    for name in TESTS:
-        shutil.copytree(Path(ROOT, name), sources / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in Path(ROOT, "tests").glob("*.py"):
-        if file.name != "conftest.py":  # it needs more than the guest has
-            shutil.copy(file, sources / "tests")
     shutil.copy(Path(ROOT, "pyproject.toml"), sources)
     quoted = " ".join("'" + arg.replace("'", "'\\''") + "'" for arg in args)
-    which = "not in_process and not thorough"
-    command = (
-        f"exec python3 -m pytest -p pytest_timeout -p bystander -p no:cacheprovider --color=no -m '{which}' {quoted}\n"
-    )
+    command = f"exec python3 -m pytest {PYTEST} {quoted}\n"
     with open(boot, "wb") as file:
         with open(made.root, "rb") as root:
             shutil.copyfileobj(root, file)

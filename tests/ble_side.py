@@ -10,6 +10,9 @@ import os
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import pytest
+from _pytest.mark import ParameterSet
+
 T = TypeVar("T")
 BLUEZ = bool(os.environ.get("NEXUS_BLUEZ"))
 if BLUEZ:
@@ -77,6 +80,11 @@ def bound(seconds: float) -> float:
     return GUARD_S if BLUEZ else seconds
 
 
+def in_process(*values: Any) -> list[ParameterSet]:
+    """Parameters that the guest, where each takes seconds, does without: what they tell apart is this program's."""
+    return [pytest.param(value, marks=pytest.mark.in_process) for value in values]
+
+
 def on_the_air(story: Coroutine[Any, Any, T]) -> T:
     """One story, on a loop of its own; nothing of it may be left."""
     result, left = alone(story)
@@ -94,5 +102,5 @@ def url_of(where: Air, target: str, **params: str) -> str:
 
 __all__ = [
     "BLUEZ", "OPEN", "Air", "Impostor", "Level", "Method", "Person", "RawTool", "Security", "Shouter", "SimTool",
-    "alone", "bound", "new_air", "on_the_air", "radio_of", "url_of",
+    "alone", "bound", "in_process", "new_air", "on_the_air", "radio_of", "url_of",
 ]  # fmt: skip

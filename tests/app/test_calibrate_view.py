@@ -28,6 +28,7 @@ from nexuslink.app.views.choose import CHOICES, ChooseView
 from nexuslink.app.views.verdict import KEPT, State, VerdictView
 from nexuslink.app.words import amount, decimals, number, spread
 from nexuslink.calibration.picture import Stage
+from nexuslink.calibration.procedure_poses import GYRO_TOO
 
 
 @pytest.fixture
@@ -423,6 +424,18 @@ def test_nothing_is_written_without_a_code_that_can_be_one(verdict):
     assert written == [SIMULATED_CODE] and verdict.state is State.WRITING
     verdict.show_written()
     assert verdict.state is State.WRITTEN
+
+
+def test_what_else_has_to_be_calibrated_is_said_once_it_is_written(verdict, settle):
+    verdict.show_written()
+    settle()
+    assert not verdict._note.isVisible()
+    done = replace(samples.DONE, advice=GYRO_TOO)
+    verdict.show_end(samples.weights_log(done, 4), done, samples.CHANGES, False, None)
+    assert verdict.note == KEPT
+    verdict.show_written()
+    settle()
+    assert verdict._note.isVisible() and verdict.note == GYRO_TOO
 
 
 def test_a_real_tools_code_is_not_said(verdict):

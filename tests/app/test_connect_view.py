@@ -320,6 +320,8 @@ def all_guidance():
             yield guidance.failed("ble://NX-000123: " + "a sentence as long as they come, " * 9, step, True)
             yield guidance.radio_trouble(step, "ble: a sentence as long as they come, " * 9)
             yield guidance.connecting("scanning", True, step)
+    for number in (None, 123456):
+        yield guidance.connecting("pairing", True, pairing_step(number))
     yield guidance.NOTHING_NEAR
     yield guidance.connecting("connecting", True, None)
     yield guidance.forgetting(replace(MINE, title="A name of thirty-two letters, so"))

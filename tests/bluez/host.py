@@ -90,17 +90,9 @@ class Control(asyncio.Protocol):
         self._transport.write(json.dumps({"id": number, **answer}).encode() + b"\n")
 
     async def _do(self, asked: dict[str, Any]) -> Any:
-        what = asked.get("do")
-        if what == "reset":
-            return await self._reset()
-        if what == "tool":
-            return self._make(asked)
-        if what == "shout":
-            self._shouter = self._shouter or Shouter(self._air)
-            return self._shouter.shout(*map(unpack, asked["with"]))
-        if what == "cancel":
-            task = self._calls.get(asked["call"])
-            return task is not None and task.cancel()
+        if "do" in asked:
+            done = getattr(self, f"_{asked['do']}")(asked)
+            return await done if inspect.isawaitable(done) else done
         on: Any = self._air if asked["on"] == "air" else self._tools[asked["on"]]
         verb = next(verb for verb in ("call", "get", "set") if verb in asked)
         *path, name = asked[verb].split(".")
@@ -113,7 +105,15 @@ class Control(asyncio.Protocol):
         result = getattr(on, name)(*values)
         return await result if inspect.isawaitable(result) else result
 
-    async def _reset(self) -> None:
+    def _cancel(self, asked: dict[str, Any]) -> bool:
+        task = self._calls.get(asked["call"])
+        return task is not None and task.cancel()
+
+    def _shout(self, asked: dict[str, Any]) -> None:
+        self._shouter = self._shouter or Shouter(self._air)
+        self._shouter.shout(*map(unpack, asked["with"]))
+
+    async def _reset(self, _: dict[str, Any]) -> None:
         if self._shouter is not None:
             self._shouter.close()
             self._shouter = None
@@ -125,7 +125,7 @@ class Control(asyncio.Protocol):
         for name in ("loss", "interval_ms", "mtu_max", "megabit", "paced"):
             setattr(self._air, name, getattr(fresh, name))
 
-    def _make(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _tool(self, asked: dict[str, Any]) -> dict[str, Any]:
         security = dict(asked["security"])
         security["method"] = Method[security["method"]]
         if "confirm" in security:

@@ -148,6 +148,6 @@ def new_agent() -> None:
 
 def is_agent(process: Path) -> bool:
     try:
-        return b"agent.py" in (process / "cmdline").read_bytes()
+        return b"bluez/agent.py" in (process / "cmdline").read_bytes()
     except OSError:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from links import run, until
 
 from nexuslink.transport import ble_lifeline
-from nexuslink.transport.ble_intake import VALUE_MAX, Intake
+from nexuslink.transport.ble_intake import TURNS_MAX, VALUE_MAX, Intake, Rear
 from nexuslink.transport.ble_lifeline import Lifeline, patiently, seen_through, settled
 from nexuslink.transport.errors import LinkLostError, RadioBusyError, RadioOffError
 
@@ -308,6 +309,49 @@ def test_a_loop_that_has_ended_is_no_error() -> None:
     thread = threading.Thread(target=kept[0].put, args=(b"x",))
     thread.start()
     thread.join()
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="queues as BlueZ has them")
+@pytest.mark.parametrize("kept_behind", [True, False])
+def test_an_answer_does_not_overtake_the_data_that_left_before_it(kept_behind: bool) -> None:
+    """A queue for each characteristic, one value of each in a turn of the loop, as bleak takes them from BlueZ."""
+    got: list[bytes] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        rear = Rear(got.append)
+        answer = rear.answer if kept_behind else rear.data
+        stream, control = (socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+        for (ours, _), take in ((control, answer), (stream, rear.data)):
+            loop.add_reader(ours, lambda ours=ours, take=take: take(ours.recv(512)))
+        data = [b"%d" % k for k in range(8)]
+        for value in data:
+            stream[1].send(value)
+        control[1].send(b"answer")
+        await until(lambda: len(got) == 9)
+        assert (got == [*data, b"answer"]) is kept_behind
+        assert got.index(b"answer") < 8 or kept_behind
+        control[1].send(b"at once")  # nothing is before it
+        await until(lambda: got[-1] == b"at once")
+        for one in (*stream, *control):
+            loop.remove_reader(one)
+            one.close()
+
+    run(scenario())
+
+
+def test_an_answer_waits_for_endless_data_a_bounded_time() -> None:
+    got: list[bytes] = []
+
+    async def scenario() -> None:
+        rear = Rear(got.append)
+        rear.answer(b"answer")
+        while b"answer" not in got:
+            rear.data(b"data")
+            await asyncio.sleep(0)
+        assert len(got) <= TURNS_MAX + 3
+
+    run(scenario())
 
 
 @pytest.mark.parametrize(("size", "odd"), [(0, 1), (1, 0), (VALUE_MAX, 0), (VALUE_MAX + 1, 1), (100_000, 1)])

@@ -27,6 +27,8 @@ everywhere   bleak bounds few of its calls, and an unpaired access to an encrypt
 Linux        AcquireNotify is asked for: StartNotify goes by way of D-Bus signals and lost 8 of 1000 messages at 500 Hz.
              What has no key is paired before it subscribes: after a refusal BlueZ takes a subscription for one in use.
              It is given back before `disconnect`: bluetoothd 5.66 crashes when it is given back afterwards.
+             Each characteristic then has a queue of its own: answers are kept behind the data before them (`Rear`).
+             bluetoothd drops what a program has not taken when net.unix.max_dgram_qlen wait (systemd: 512, else 10).
 Windows      a second ``start_notify`` makes every message come twice (bleak #1214): each connection has its own client,
              and subscribes once.
 macOS        addresses are UUIDs of this computer's own: they are taken, but only the serial number lasts.
@@ -49,7 +51,7 @@ from nexuslink.protocol.chunk import ChunkSink
 from nexuslink.protocol.messages import NEXUS_CONTROL_UUID, NEXUS_SERVICE_UUID, NEXUS_STREAM_UUID
 from nexuslink.transport.base import Inlet
 from nexuslink.transport.ble_backends import Backends, ble_backends, check_radio
-from nexuslink.transport.ble_intake import VALUE_MAX, Intake
+from nexuslink.transport.ble_intake import VALUE_MAX, Intake, Rear
 from nexuslink.transport.ble_lifeline import Lifeline, patiently, settled
 from nexuslink.transport.ble_nearby import NO_NAME, Found
 from nexuslink.transport.ble_pairing import Admission
@@ -252,7 +254,7 @@ class BleTransport:
         try:
             await patiently(lambda: self._held(connection, Step.CONNECT, client.connect(), CONNECT_TIMEOUT_S))
         except LinkLostError as error:  # with a key some systems encrypt before they say that it is connected
-            raise await admission.judged(error, self._ended(connection)) from None
+            raise admission.doubted(error, self._ended(connection)) from None
 
     async def _let_in(self, connection: _Connection) -> None:
         assert connection.admission is not None
@@ -267,8 +269,15 @@ class BleTransport:
         client, admission = connection.client, connection.admission
         assert client is not None and admission is not None
 
-        def notified(_: BleakGATTCharacteristic, data: bytearray) -> None:
-            connection.intake.put(bytes(data))
+        rear = Rear(connection.intake.put)
+
+        def notified(characteristic: BleakGATTCharacteristic, data: bytearray) -> None:
+            if not self._is_bluez(connection):
+                connection.intake.put(bytes(data))
+            elif characteristic is connection.control:
+                rear.answer(bytes(data))
+            else:
+                rear.data(bytes(data))
 
         characteristics = self._characteristics(client)
         connection.control = characteristics[0]
@@ -382,9 +391,13 @@ class BleTransport:
         if self._connection is connection:
             self._connection = None
 
+    @staticmethod
+    def _is_bluez(connection: _Connection) -> bool:
+        return connection.backends.radio is None and sys.platform == "linux"
+
     async def _unsubscribe(self, connection: _Connection, client: BleakClient) -> None:
         """Only where that is needed: see "Linux" above."""
-        if connection.backends.radio is None and sys.platform == "linux":
+        if self._is_bluez(connection):
             for characteristic in connection.subscribed:
                 await settled(client.stop_notify(characteristic), CLOSE_TIMEOUT_S)
 

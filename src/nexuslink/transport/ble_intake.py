@@ -15,6 +15,8 @@ from typing import Final
 
 QUEUE_MAX: Final = 1024
 """Notifications that may wait: about 4 s of a tool that streams as fast as it can."""
+TURNS_MAX: Final = 1024
+"""Turns of the loop that an answer lets pass at most: more than a system queues for one characteristic."""
 VALUE_MAX: Final = 512
 """Longest value that an attribute can have (Core specification, vol. 3, part F, 3.2.9)."""
 
@@ -82,3 +84,32 @@ class Intake:
             self._deliver(data)
         except Exception as error:  # a receiver's mistake must not end the radio that called
             self._loop.call_exception_handler({"message": "a receiver of notifications failed", "exception": error})
+
+
+class Rear:
+    """Where each characteristic has a queue of its own, and the loop takes one value of each in turn (BlueZ), an answer
+    overtakes the data that left before it. Here it goes on when the loop went round without data. On its thread only.
+    """
+
+    def __init__(self, put: Callable[[bytes], None]) -> None:
+        self._put = put
+        self._answers: deque[bytes] = deque()
+        self._came = 0
+
+    def data(self, value: bytes) -> None:
+        """Goes on at once."""
+        self._came += 1
+        self._put(value)
+
+    def answer(self, value: bytes) -> None:
+        """Goes on behind the data that are there already."""
+        self._answers.append(value)
+        if len(self._answers) == 1:
+            asyncio.get_running_loop().call_soon(self._turn, -1, TURNS_MAX)
+
+    def _turn(self, came: int, left: int) -> None:
+        if came != self._came and left:
+            asyncio.get_running_loop().call_soon(self._turn, self._came, left - 1)
+            return
+        while self._answers:
+            self._put(self._answers.popleft())
