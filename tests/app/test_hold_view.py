@@ -528,11 +528,25 @@ def test_uncertainty_is_said_quietly(view, show):
     driver = Driver(path=level(22.4, 12.0))
     driver.sure = Sure(0.3, 0.2, 14.0, 2.0)
     show(driver, 10.0)
-    assert view.ring.exact == "± 0.6 N"  # a second value beside the settled one would contradict it
+    assert view.ring.exact == "22.4 ± 0.6 N"
     assert view.ring._number == "22"
     assert view.disc.aside == "± 0.4°"
     assert view.disc.turned_by == (14, 4)
     assert DARK.warn not in ink_of(view, view.disc)
+
+
+def test_a_force_that_moves_is_not_said_to_a_tenth(view, show):
+    driver = Driver(path=lambda t: (10.0 + 8.0 * max(0.0, t - 2.0), 12.0, 0.0))
+    driver.sure = Sure(0.3, 0.2, 14.0, 2.0)
+    show(driver, 2.0)
+    assert view.ring.exact == "10.0 ± 0.6 N"
+    for _ in range(25):
+        driver.batch()
+        view.refresh(driver.snapshot, driver.ring)
+        shown = view.ring.exact.partition(" ±")[0]
+        assert view.ring.exact.endswith("± 0.6 N")
+        assert shown == "" or shown.startswith("±") or abs(float(shown) - float(view.ring._number)) <= 1.3
+    assert view.ring.exact == "± 0.6 N"
 
 
 def test_without_a_known_uncertainty_nothing_is_claimed(view, show):

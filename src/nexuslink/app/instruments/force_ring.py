@@ -75,7 +75,7 @@ class ForceRing(Instrument):
         return self._exact
 
     def feed_exact(self, text: str, doubted: bool) -> None:
-        """The small line under the number: its uncertainty, or the word that says that it is not trusted."""
+        """The small line under the number: value and uncertainty, or the word that says that it is not trusted."""
         if (text, doubted) != (self._exact, self._doubted):
             self._exact, self._doubted = text, doubted
             self.touch(self._exact_box().united(self._number_box()))

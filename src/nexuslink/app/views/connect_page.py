@@ -136,7 +136,7 @@ class ConnectPage(View):
         bottom = self.page_height - _FOOT - 24 - (_FIELD + 16 if asks else 0)
         self._guide.dress(self.tokens, self.unit, self.turned)
         height = min(bottom - _GUIDE_TOP, self._guide.height_for(_GUIDE * self.unit) / self.unit)
-        top = min(float(y), bottom - height)  # a long word begins higher than the list does
+        top = min(y, bottom - height)  # a long word begins higher than the list does
         self.place(self._guide, left, top, _GUIDE, height)
         if asks:
             self.place(self._name, left, top + height + 16, _GUIDE, _FIELD)
