@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nexus_simulator.ble.air_link import AirLink, DataPdu
 from nexus_simulator.ble.controller import AirConnection
 from nexus_simulator.ble.pairing import Method, Security
 from nexus_simulator.ble.peripheral import NexusPeripheral
-from nexus_simulator.ble.radio import AirLink, DataPdu, air
+from nexus_simulator.ble.radio import air
 from nexus_simulator.options import Options
 from nexus_simulator.virtual_time import JumpingLoop
 

@@ -23,11 +23,12 @@ from nexuslink.app.capture_log import CaptureLog
 from nexuslink.app.instruments.plateaus import SPAN_S, nice_step
 from nexuslink.app.instruments.turning_tool import attitude
 from nexuslink.app.theme import DARK, faded
-from nexuslink.app.views.calibrate import ENDED, LOST, SILENT, SURE, CalibrateView
+from nexuslink.app.views.calibrate import ENDED, KEEP, LOST, SHOWN, SILENT, SURE, CalibrateView
 from nexuslink.app.views.choose import CHOICES, ChooseView
 from nexuslink.app.views.verdict import KEPT, State, VerdictView
 from nexuslink.app.words import amount, decimals, number, spread
 from nexuslink.calibration.picture import Stage
+from nexuslink.calibration.procedure_poses import GYRO_TOO
 
 
 @pytest.fixture
@@ -220,7 +221,12 @@ def test_choice_starting_and_failing(choose):
 def test_the_picture_is_shown(live, settle):
     live.refresh(samples.weights_log())
     settle()
-    assert live.sentence.said == ("Hold still.", "At rest. Keep it so.", "good")
+    assert live.sentence.said == (KEEP, *reversed(SHOWN[Stage.CAPTURING]))
+    live.refresh(samples.weights_log(samples.WAITING))
+    assert live.sentence.said[0] == samples.WAITING.sentence
+    live.refresh(samples.log_of(samples.TURNING))  # which is one long capture
+    assert live.sentence.said[0] == samples.TURNING.sentence
+    live.refresh(samples.weights_log())
     assert live.step_line == "step 3 of 5"
     assert live.reading.text == "34.36 N ± 0.10"
     assert live.reading.note == "64 % of this reading"
@@ -418,6 +424,18 @@ def test_nothing_is_written_without_a_code_that_can_be_one(verdict):
     assert written == [SIMULATED_CODE] and verdict.state is State.WRITING
     verdict.show_written()
     assert verdict.state is State.WRITTEN
+
+
+def test_what_else_has_to_be_calibrated_is_said_once_it_is_written(verdict, settle):
+    verdict.show_written()
+    settle()
+    assert not verdict._note.isVisible()
+    done = replace(samples.DONE, advice=GYRO_TOO)
+    verdict.show_end(samples.weights_log(done, 4), done, samples.CHANGES, False, None)
+    assert verdict.note == KEPT
+    verdict.show_written()
+    settle()
+    assert verdict._note.isVisible() and verdict.note == GYRO_TOO
 
 
 def test_a_real_tools_code_is_not_said(verdict):

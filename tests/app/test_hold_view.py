@@ -535,6 +535,20 @@ def test_uncertainty_is_said_quietly(view, show):
     assert DARK.warn not in ink_of(view, view.disc)
 
 
+def test_a_force_that_moves_is_not_said_to_a_tenth(view, show):
+    driver = Driver(path=lambda t: (10.0 + 8.0 * max(0.0, t - 2.0), 12.0, 0.0))
+    driver.sure = Sure(0.3, 0.2, 14.0, 2.0)
+    show(driver, 2.0)
+    assert view.ring.exact == "10.0 ± 0.6 N"
+    for _ in range(25):
+        driver.batch()
+        view.refresh(driver.snapshot, driver.ring)
+        shown = view.ring.exact.partition(" ±")[0]
+        assert view.ring.exact.endswith("± 0.6 N")
+        assert shown == "" or shown.startswith("±") or abs(float(shown) - float(view.ring._number)) <= 1.3
+    assert view.ring.exact == "± 0.6 N"
+
+
 def test_without_a_known_uncertainty_nothing_is_claimed(view, show):
     show(Driver(path=level(22.4, 12.0)), 10.0)
     assert view.ring.exact == "" and view.disc.aside == "" and view.disc.turned_by is None

@@ -6,13 +6,14 @@ import pkgutil
 import pytest
 from every_view import MORE, VIEWS, connect, connect_several
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFontMetricsF
+from PySide6.QtGui import QColor, QFontMetricsF, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLineEdit
 
 from nexuslink.app import instruments, theme
 from nexuslink.app.instruments.base import Pressable
 from nexuslink.app.instruments.button import Button, Weight
+from nexuslink.app.instruments.text import Text
 from nexuslink.app.theme import DARK, DONE, LIGHT, STOPPED, contrast
 from nexuslink.app.window import MINIMUM
 
@@ -129,6 +130,18 @@ def test_who_has_the_keyboard_is_seen_on_every_button(window, settle, tokens, we
     }
     assert max((contrast(*pair) for pair in pairs), default=1.0) >= 3.0
     button.deleteLater()
+
+
+def test_nothing_of_another_view_shines_through_at_the_edges_where_a_pixel_is_no_whole_number(application):
+    part = Text("x")
+    part.resize(33, 21)
+    part.dress(DARK, 1.0)
+    image = QImage(51, 33, QImage.Format.Format_RGB32)  # of a screen at 150 %
+    image.setDevicePixelRatio(1.5)
+    image.fill(QColor("magenta"))
+    part.render(image)
+    seen = {image.pixelColor(x, y).name() for x in (0, 20, 49, 50) for y in (0, 31, 32)}
+    assert seen == {DARK.ground, QColor("magenta").name()}  # the part, what is beside it, and no mixture of both
 
 
 def test_what_cannot_be_undone_looks_like_it(window):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from handled_tool import Person
 from nexuslink.calibration.convert import tool_calibration
 from nexuslink.calibration.errors import ProcedureError
 from nexuslink.calibration.picture import Stage
-from nexuslink.calibration.procedure_poses import PoseProcedure
+from nexuslink.calibration.procedure_poses import GYRO_TOO, PoseProcedure, gyro_is_of_other_axes
 from nexuslink.calibration.procedure_zero import ZeroProcedure
+from nexuslink.estimation.calibration import ImuCalibration, TriaxialCalibration
 
 SIDES = ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
 
@@ -53,6 +55,35 @@ def errors(someone: Person, record: object) -> float:
         size = float(np.linalg.norm(sensor.apply(mean[None], someone.celsius - 25.0)))
         worst = max(worst, abs(size - 9.80665))
     return worst
+
+
+def test_a_gyroscope_of_other_axes_is_named() -> None:
+    turned = np.array([[1.0, -0.004, 0.0], [0.004, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    known = TriaxialCalibration(matrix=np.diag([1.001, 0.999, 1.0]), u_matrix=0.001)
+    for gyro, accelerometer, apart in (
+        (known, TriaxialCalibration(matrix=turned), True),
+        (known, TriaxialCalibration(matrix=np.diag([1.01, 1.0, 0.99])), False),  # longer axes, but the same
+        (known, TriaxialCalibration(matrix=np.eye(3) + 0.1 * (turned - np.eye(3))), False),  # less than is known
+        (TriaxialCalibration(), TriaxialCalibration(matrix=turned), False),  # as it came, and of no axes
+    ):
+        assert gyro_is_of_other_axes(ImuCalibration(gyro=gyro), accelerometer) is apart
+
+    someone = Person(PoseProcedure, seed=4)
+    for side in SIDES:
+        someone.turn(side, 3.0)
+    procedure = someone.procedure
+    assert isinstance(procedure, PoseProcedure)
+    procedure.conclude()
+    imu = someone.setting.calibration.imu
+    assert procedure.result is not None
+    assert procedure.picture.advice == GYRO_TOO * gyro_is_of_other_axes(imu, procedure.result.calibration)
+    rough = replace(imu.accelerometer, matrix=np.eye(3) + 0.03 * np.eye(3, k=1), u_matrix=0.05)  # hardly known axes
+    before = replace(someone.setting.calibration, imu=replace(imu, gyro=known, accelerometer=rough))
+    procedure.setting = replace(someone.setting, calibration=before)
+    procedure.conclude()
+    assert procedure.picture.advice == GYRO_TOO
+    procedure.undo()
+    assert procedure.picture.advice == ""
 
 
 def test_a_side_is_taken_once_and_a_slanting_tool_is_not() -> None:

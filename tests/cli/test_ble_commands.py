@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_commands import PROGRAM, free_port, served
+from at_a_terminal import PROGRAM
+from test_commands import free_port, served
 from test_misuse import nexuslink, refused
 
 from nexuslink.cli.main import main
@@ -29,11 +31,20 @@ def air(*words: str) -> Iterator[str]:
 
 
 def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """It works, in this process, and whispers nothing."""
+    """It works, in this process, and whispers of nothing but a pairing."""
     assert main(words) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert all(": Pairing. " in line for line in err.splitlines())
     return out
+
+
+def refused_in_the_end(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """After it was said that there is a pairing to confirm, once: the line that says why not."""
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    pairing, line = err.splitlines()
+    assert out == "" and "Pairing. Confirm the pairing" in pairing
+    return line
 
 
 @pytest.mark.thorough
@@ -45,7 +56,10 @@ def test_by_radio_then_by_name(
     monkeypatch.setattr(USUAL, "_memory", {})
     with air("--bonding", "always") as radio:
         ran = nexuslink("info", f"ble:?radio={radio}")
-        assert (ran.returncode, ran.stderr) == (0, "")
+        assert ran.returncode == 0
+        confirm, compare = ran.stderr.splitlines()  # this computer is new to the tool
+        assert confirm.startswith("nexuslink: ") and "Pairing. Confirm the pairing on the tool" in confirm
+        assert re.fullmatch(r"nexuslink: .* Pairing\. Compare the number \d{6} on the tool\.", compare)
         assert ran.stdout.startswith("SIM-00003  [SIMULATED] at ble:?radio=bumble:tcp-client:")
         streamed = said(["stream", "tool:", "--seconds", "0.5", "--json"], capsys)
         rows = [json.loads(line) for line in streamed.splitlines()]
@@ -76,8 +90,9 @@ def test_a_taken_tool_that_then_dies_is_one_line_each(capsys: pytest.CaptureFixt
             server.kill()
             _, err = process.communicate(timeout=30)
         assert process.returncode == 2
-        assert err.count("\n") == 1
-        assert "the Bluetooth connection has ended" in err
+        *pairing, last = err.splitlines()
+        assert all(": Pairing. " in line for line in pairing)
+        assert "the Bluetooth connection has ended" in last
 
 
 @pytest.mark.thorough
@@ -85,9 +100,10 @@ def test_a_wrong_passkey_and_a_link_that_is_too_small_are_one_line(capsys: pytes
     words = ("--bonding", "always", "--pairing", "passkey", "--passkey", "4711", "--air-mtu", "23")
     with air(*words) as radio:
         wrong = radio.replace("client:", "client:[passkey=1]")
-        assert "press the tool's button" in refused(["info", f"ble:?radio={wrong}"], capsys)
+        assert "press the tool's button" in refused_in_the_end(["info", f"ble:?radio={wrong}"], capsys)
         right = radio.replace("client:", "client:[passkey=4711]")
-        assert "the tool refused HELLO: the link carries less" in refused(["info", f"ble:?radio={right}"], capsys)
+        said = refused_in_the_end(["info", f"ble:?radio={right}"], capsys)
+        assert "the tool refused HELLO: the link carries less" in said
 
 
 def test_nobody_serves_the_air_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_commands import PROGRAM, free_port, nexuslink, served
+from at_a_terminal import painted
+from test_commands import free_port, nexuslink, served
 from test_misuse import refused
 
 from nexuslink.cli.main import main
@@ -174,41 +171,15 @@ def test_the_gyroscope_from_a_session(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_terminal_gets_a_live_line() -> None:
-    ours, theirs = pty.openpty()
-    with subprocess.Popen([*PROGRAM, *CHECK, "--mass", "0.5"], stdout=theirs, stderr=subprocess.PIPE) as process:
-        os.close(theirs)
-        painted = b""
-        while select.select([ours], [], [], 60)[0]:
-            try:
-                painted += os.read(ours, 65536)
-            except OSError:
-                break
-        assert process.wait(30) == 0
-    os.close(ours)
-    text = painted.decode()
+    text = painted([*CHECK, "--mass", "0.5"])
     assert "\r\x1b[2K" in text and "█" in text and "[SIMULATED]" in text
     assert "Put 0.5 kg on the psoas tip." in text
 
 
 def test_whoever_has_a_hand_free_may_type() -> None:
-    ours, theirs = pty.openpty()
-    words = [*PROGRAM, "calibrate", "weights", "sim:?script=unloaded", "--tip", "psoas", "--mass", "1", "2"]
-    typing = [(b" 2/4 ", b"what\nu\n"), (b" 1/4 ", b"f\n")]
-    with subprocess.Popen([*words, "--patience", "20"], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE) as process:
-        os.close(theirs)
-        painted = b""
-        while select.select([ours], [], [], 60)[0]:
-            try:
-                painted += os.read(ours, 65536)
-            except OSError:
-                break
-            if typing and typing[0][0] in painted:
-                os.write(ours, typing.pop(0)[1])
-                painted = b""
-        assert process.wait(30) == 1
-    os.close(ours)
-    assert not typing
-    assert "NOT accepted: nothing was captured" in painted.decode()
+    words = ["calibrate", "weights", "sim:?script=unloaded", "--tip", "psoas", "--mass", "1", "2", "--patience", "20"]
+    text = painted(words, 1, typing=[(b" 2/4 ", b"what\nu\n"), (b" 1/4 ", b"f\n")])
+    assert "NOT accepted: nothing was captured" in text
 
 
 # -- misuse -----------------------------------------------------------------------------------------------------------

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import select
 import signal
 import socket
@@ -17,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from at_a_terminal import PROGRAM, painted
 from test_misuse import nexuslink
 
 from nexuslink.release.plans import load_plan, plan_text
 
-PROGRAM = [sys.executable, "-m", "nexuslink.cli.main"]
 FAST = "sim:?script=good-psoas&speed=max&seed=1"
 
 
@@ -197,18 +195,7 @@ def test_a_terminal_gets_live_bars_and_a_file_gets_lines(tmp_path: Path) -> None
     assert "Good. Stay here." in plain.stdout
     assert "[SIMULATED]" in plain.stdout
     assert "Done. Come off slowly." in plain.stdout
-    ours, theirs = pty.openpty()
-    with subprocess.Popen([*PROGRAM, *words], stdout=theirs, stderr=subprocess.PIPE) as process:
-        os.close(theirs)
-        painted = b""
-        while select.select([ours], [], [], 60)[0]:
-            try:
-                painted += os.read(ours, 65536)
-            except OSError:
-                break
-        assert process.wait(30) == 0
-    os.close(ours)
-    text = painted.decode()
+    text = painted(words)
     assert "\x1b[2K" in text
     assert "[SIMULATED]" in text
     assert "█" in text

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from nexuslink.device import remembered as module
+from nexuslink.device.errors import ImpostorError
 from nexuslink.device.remembered import FILE_MAX, TEXT_MAX, TOOLS_MAX, URLS_MAX, RememberedTool, RememberedTools
+from nexuslink.device.verdict import Verdict, judge
 
 ONE = RememberedTool("NX-000123", "blue", "Nexus 1", ("serial:/dev/ttyACM0",), "usb:1209:0001:NX-000123")
 
@@ -151,3 +153,20 @@ def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
     folder = module.usual_folder()
     assert folder is not None
     assert folder.name == "tools"
+
+
+def test_an_unbonded_radio_that_claims_a_bonded_tool_is_refused(tmp_path: Path) -> None:
+    remembered = RememberedTools(lambda: tmp_path)
+    remembered.keep(RememberedTool("SIM-00003", bonded=True, bonded_at="ble:AA"))
+    refused = pytest.raises(ImpostorError, match="it says that it is SIM-00003, but it is not the one")
+    with refused as caught:
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:AA", False)
+    assert judge(caught.value).verdict is Verdict.IMPOSTOR
+    assert "\n" not in str(caught.value)
+    with refused:
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:BB", None)  # macOS, Windows: by the address
+    for bonded, address in ((True, "ble:AA"), (True, "ble:BB"), (None, "ble:AA"), (None, ""), (None, "usb:1")):
+        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", address, bonded)
+    remembered.refuse_impostor("SIM-00004", "ble://SIM-00004", "ble:AA", False)  # never bonded with
+    remembered.forget("SIM-00003")
+    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:BB", False)

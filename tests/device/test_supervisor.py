@@ -4,67 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-from collections.abc import Coroutine, Sequence, Set
+from collections.abc import Set
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from driving import run
+from kept_tool import Kept
 from reachable import GUARD_S, Bus, OnTcp, OnWire, Reachable, there, tool, until
 
 from nexuslink.device.course import COURSE, JITTER, LONGEST_PAUSE_S, Action, Backoff, Event, State
 from nexuslink.device.discovery import Discovery
-from nexuslink.device.errors import ImpostorError, NoToolError
-from nexuslink.device.finders import NOBODY, FixedFinder, FoundTool, SerialFinder
+from nexuslink.device.errors import NoToolError
+from nexuslink.device.finders import NOBODY, FoundTool, SerialFinder
 from nexuslink.device.nexus import Nexus
 from nexuslink.device.progress import Progress
-from nexuslink.device.remembered import RememberedTool, RememberedTools
-from nexuslink.device.supervisor import OFF_BOUND_S, STEADY_S, Supervisor
-from nexuslink.device.verdict import Verdict, judge
+from nexuslink.device.remembered import RememberedTools
+from nexuslink.device.supervisor import OFF_BOUND_S, STEADY_S
+from nexuslink.device.verdict import Verdict
 from nexuslink.protocol.exchange import LinkState
 from nexuslink.protocol.messages import MessageType
 from nexuslink.transport.errors import LinkLostError
-
-
-class Kept:
-    """A supervisor, and all that it has told."""
-
-    def __init__(self, target: str, discovery: Discovery | None = None, **options: Any) -> None:
-        options = {"streaming": True, "cache": None, "rng": Random(1), **options}
-        self.supervisor = Supervisor(target, discovery or Discovery([]), **options)
-        self.told: list[Progress] = []
-        self.tools: list[Nexus] = []
-        self.supervisor.subscribe(self.told.append)
-        self.supervisor.add_tool_watch(self.tools.append)
-
-    @property
-    def verdicts(self) -> set[Verdict | None]:
-        return {progress.verdict for progress in self.told}
-
-    async def data(self, more_than: int = 0) -> Nexus:
-        """Until it streams, and samples really come."""
-        nexus = await self.supervisor.up(GUARD_S, State.STREAMING)
-        await until(lambda: nexus.decoder.link.received > more_than)
-        return nexus
-
-    async def until(self, state: State) -> None:
-        await until(lambda: self.supervisor.state is state)
-
-    async def streams_at(self, url: str) -> None:
-        await until(lambda: self.supervisor.progress.url == url and self.supervisor.state is State.STREAMING)
-
-
-def kept(scenario: Coroutine[Any, Any, None]) -> None:
-    run(scenario)
 
 
 # ---- the table ------------------------------------------------------------------------------------------------------
 def test_every_outcome_of_an_action_has_a_row() -> None:
     outcomes = {
         Action.LOOK: {Event.FOUND, Event.NOBODY, Event.FAILED},
-        Action.OPEN: {Event.OPENED, Event.FAILED},
+        Action.OPEN: {Event.ASKED, Event.OPENED, Event.FAILED},
+        Action.LET_IN: {Event.ASKED, Event.OPENED, Event.FAILED},
         Action.GREET: {Event.GREETED, Event.FAILED},
         Action.PAUSE: {Event.WAITED, Event.FAILED},
         Action.SERVE: {Event.FAILED, Event.NEARER},
@@ -116,7 +85,7 @@ def test_an_address_becomes_a_tool_that_streams_and_disconnecting_is_for_good() 
             await k.supervisor.disconnect()
             assert not k.supervisor._candidates._discovery._held
 
-    kept(work())
+    run(work())
 
 
 def test_the_stream_is_the_users_where_nobody_asked_for_it() -> None:
@@ -136,7 +105,7 @@ def test_the_stream_is_the_users_where_nobody_asked_for_it() -> None:
             await k.data()
             await k.supervisor.disconnect()
 
-    kept(work())
+    run(work())
 
 
 def test_nobody_there_is_said_with_the_next_step_and_up_is_bounded() -> None:
@@ -150,7 +119,7 @@ def test_nobody_there_is_said_with_the_next_step_and_up_is_bounded() -> None:
         with pytest.raises(NoToolError):
             await k.supervisor.up(5)
 
-    kept(work())
+    run(work())
 
 
 def test_an_address_that_cannot_be_is_given_up_at_once() -> None:
@@ -163,7 +132,7 @@ def test_an_address_that_cannot_be_is_given_up_at_once() -> None:
         assert k.told[-1].verdict is Verdict.BAD_ADDRESS
         await k.supervisor.disconnect()
 
-    kept(work())
+    run(work())
 
 
 # ---- what ends a link -----------------------------------------------------------------------------------------------
@@ -185,7 +154,7 @@ def test_a_server_that_goes_and_comes_back_is_found_again() -> None:
             assert k.supervisor.progress.restarts == 0  # the same start of the same tool
             await k.supervisor.disconnect()
 
-    kept(work())
+    run(work())
 
 
 def test_a_reset_that_the_link_does_not_show_is_noticed_and_streams_begin_anew() -> None:
@@ -205,7 +174,7 @@ def test_a_reset_that_the_link_does_not_show_is_noticed_and_streams_begin_anew()
             assert second.decoder.link.lost == 0
             await k.supervisor.disconnect()
 
-    kept(work())
+    run(work())
 
 
 def test_who_reads_a_stream_that_is_given_up_learns_why() -> None:
@@ -225,7 +194,7 @@ def test_who_reads_a_stream_that_is_given_up_learns_why() -> None:
         async for _ in nexus.stream():
             pass
 
-    kept(work())
+    run(work())
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["usb-tells", "handshake-tells"])
@@ -248,7 +217,7 @@ def test_a_tool_plugged_in_again_under_another_name_is_found(named: bool) -> Non
                 assert Verdict.OTHER_TOOL not in k.verdicts
             await k.supervisor.disconnect()
 
-    kept(work())
+    run(work())
 
 
 def test_another_tool_at_the_same_address_is_not_taken_for_it() -> None:
@@ -271,7 +240,7 @@ def test_another_tool_at_the_same_address_is_not_taken_for_it() -> None:
             assert {nexus.info.serial_number for nexus in k.tools} == {"SIM-00003"}
             await k.supervisor.disconnect()
 
-    kept(work())
+    run(work())
 
 
 def test_another_tools_port_is_asked_once_and_not_again_while_it_is_there() -> None:
@@ -287,7 +256,7 @@ def test_another_tools_port_is_asked_once_and_not_again_while_it_is_there() -> N
             assert states.count(State.CONNECTING) == 1
             await k.supervisor.disconnect()
 
-    kept(work())
+    run(work())
 
 
 def test_a_tool_that_answers_and_sends_nothing_is_reconnected() -> None:
@@ -311,7 +280,7 @@ def test_a_tool_that_answers_and_sends_nothing_is_reconnected() -> None:
             await k.data()
             await k.supervisor.disconnect()
 
-    kept(work())
+    run(work())
 
 
 def test_pauses_begin_small_again_after_a_connection_that_lasted() -> None:
@@ -330,195 +299,7 @@ def test_pauses_begin_small_again_after_a_connection_that_lasted() -> None:
                 assert (k.supervisor.progress.attempt == 0) == begins_anew
             await k.supervisor.disconnect()
 
-    kept(work())
-
-
-# ---- several ways, several tools ------------------------------------------------------------------------------------
-def test_the_wire_is_changed_to_when_it_is_there_but_not_in_a_hold() -> None:
-    async def work() -> None:
-        bus, link = Bus(), tool(3)
-        far, near = OnTcp(link), OnWire(link, bus, named=True)
-        async with there(far):
-            k = Kept("SIM-00003", Discovery([SerialFinder(bus), FixedFinder([far.url], "SIM-00003")]))
-            k.supervisor.connect()
-            first = await k.data()
-            assert first.url == far.url
-            with k.supervisor.holding():
-                await near.come()
-                await asyncio.sleep(1.5)
-                assert k.supervisor.nexus is first
-            await k.streams_at(near.url)
-            await k.data()
-            assert Verdict.NEARER_WAY in k.verdicts
-            await near.go()  # and back over what is left
-            await k.streams_at(far.url)
-            await k.supervisor.disconnect()
-
-    kept(work())
-
-
-def test_a_way_that_fails_is_followed_by_the_next_one_without_a_pause() -> None:
-    async def work() -> None:
-        one = OnTcp(tool(3))
-        async with there(one):
-            finders = [FixedFinder([url], "SIM-00003") for url in ("tcp:127.0.0.1:1", one.url)]
-            k = Kept("SIM-00003", Discovery(finders))
-            k.supervisor.connect()
-            nexus = await k.data()
-            assert nexus.url == one.url
-            assert not [progress for progress in k.told if progress.next_try_s]
-            await k.supervisor.disconnect()
-
-    kept(work())
-
-
-def test_somebody_who_comes_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a minute of it would be left."""
-    monkeypatch.setattr("nexuslink.device.course.FIRST_PAUSE_S", 60.0)
-    monkeypatch.setattr("nexuslink.device.course.LONGEST_PAUSE_S", 60.0)
-
-    async def work() -> None:
-        bus = Bus()
-        one = OnWire(tool(3), bus, named=True)
-        k = Kept("SIM-00003", Discovery([SerialFinder(bus)]))
-        k.supervisor.connect()
-        await until(lambda: k.supervisor.progress.next_try_s > 30.0)
-        await asyncio.sleep(0.1)
-        async with there(one):
-            await k.data()
-            await k.supervisor.disconnect()
-
-    kept(work())
-
-
-def test_a_better_way_that_has_failed_is_not_changed_to_again_and_again() -> None:
-    async def work() -> None:
-        bus = Bus()
-        far, lies = OnTcp(tool(3)), OnWire(tool(8), bus, named=False)
-        async with there(far, lies):
-            bus.ports[0].serial_number = "SIM-00003"
-            k = Kept("SIM-00003", Discovery([SerialFinder(bus), FixedFinder([far.url], "SIM-00003")]))
-            k.supervisor.connect()
-            nexus = await k.data()
-            assert Verdict.OTHER_TOOL in k.verdicts
-            await asyncio.sleep(2.5)
-            assert k.supervisor.nexus is nexus
-            assert Verdict.NEARER_WAY not in k.verdicts
-            await k.supervisor.disconnect()
-
-    kept(work())
-
-
-def test_a_port_that_was_another_tools_is_asked_again_once_that_has_gone() -> None:
-    async def work() -> None:
-        bus = Bus()
-        discovery = Discovery([SerialFinder(bus)])
-        other, one = OnWire(tool(8), bus, named=False), OnWire(tool(3), bus, named=False)
-        k = Kept("SIM-00003", discovery)
-        async with there(other):
-            k.supervisor.connect()
-            await until(lambda: Verdict.OTHER_TOOL in k.verdicts)
-            await until(lambda: k.supervisor.state is State.SCANNING)
-        bus.count = 0  # the same name
-        looked = discovery.rounds
-        await until(lambda: discovery.rounds > looked + 12)
-        async with there(one):
-            assert one.url == other.url
-            await k.data()
-            await k.supervisor.disconnect()
-
-    kept(work())
-
-
-def test_a_port_that_gave_no_answer_is_asked_more_seldom() -> None:
-    async def work() -> None:
-        bus = Bus()
-        master, slave = os.openpty()
-        bus.plug(os.ttyname(slave), None)
-        try:
-            k = Kept("SIM-00003", Discovery([SerialFinder(bus)]))
-            k.supervisor.connect()
-            await until(lambda: Verdict.NO_ANSWER in k.verdicts)
-            await until(lambda: k.supervisor.progress.attempt == 3)
-            states = [state for state, _ in itertools.groupby(progress.state for progress in k.told)]
-            assert states.count(State.CONNECTING) == 1
-            await k.supervisor.disconnect()
-        finally:
-            os.close(master)
-            os.close(slave)
-
-    kept(work())
-
-
-def test_a_hold_that_begins_while_a_better_way_is_looked_for_is_not_disturbed() -> None:
-    class Slow(FixedFinder):
-        """Sees the better way only when it is told to."""
-
-        asked, may_answer = asyncio.Event(), asyncio.Event()
-
-        async def find(self, wanted: Set[str] = NOBODY) -> Sequence[FoundTool]:
-            self.asked.set()
-            await self.may_answer.wait()
-            return await super().find(wanted)
-
-    async def work() -> None:
-        bus, link = Bus(), tool(3)
-        far, near = OnTcp(link), OnWire(link, bus, named=True)
-        async with there(far, near):
-            finder = Slow([near.url], "SIM-00003")
-            k = Kept(far.url, Discovery([finder]))
-            k.supervisor.connect()
-            first = await k.data()
-            await finder.asked.wait()
-            with k.supervisor.holding():
-                finder.may_answer.set()
-                await asyncio.sleep(1.5)
-                assert k.supervisor.nexus is first
-            await k.streams_at(near.url)
-            await k.supervisor.disconnect()
-
-    kept(work())
-
-
-def test_several_tools_share_one_look_and_never_one_port() -> None:
-    async def work() -> None:
-        bus = Bus()
-        tools = [OnWire(tool(seed), bus, named=False) for seed in (3, 4, 5)]
-        discovery = Discovery([SerialFinder(bus)])
-        async with there(*tools):
-            all_kept = [Kept(one.serial_number, discovery, rng=Random(n)) for n, one in enumerate(tools)]
-            for k in all_kept:
-                k.supervisor.connect()
-            looks = [discovery.look() for _ in range(5)]
-            before = discovery.rounds
-            await asyncio.gather(*looks)
-            assert discovery.rounds <= before + 1
-            streams = [await k.data() for k in all_kept]
-            assert [nexus.url for nexus in streams] == [one.url for one in tools]
-            for k in all_kept:
-                await k.supervisor.disconnect()
-
-    kept(work())
-
-
-def test_an_address_that_is_in_use_here_is_not_opened_a_second_time() -> None:
-    async def work() -> None:
-        one = OnTcp(tool(3))
-        async with there(one):
-            discovery = Discovery([])
-            first, second = Kept(one.url, discovery), Kept(one.url, discovery)
-            first.supervisor.connect()
-            nexus = await first.data()
-            second.supervisor.connect()
-            with pytest.raises(NoToolError, match="this program uses that address for another tool"):
-                await second.supervisor.up(0.5)
-            assert first.supervisor.nexus is nexus
-            await first.supervisor.disconnect()
-            await second.data()
-            await second.supervisor.disconnect()
-            assert not discovery._held
-
-    kept(work())
+    run(work())
 
 
 # ---- bounds and hostility -------------------------------------------------------------------------------------------
@@ -555,7 +336,7 @@ def test_the_user_ends_it_at_any_moment_within_the_bound(seed: int) -> None:
                     await k.supervisor.disconnect()
                 assert k.supervisor.state is State.OFF
 
-    kept(work())
+    run(work())
 
 
 def test_a_watcher_that_fails_hurts_nobody() -> None:
@@ -579,7 +360,7 @@ def test_a_watcher_that_fails_hurts_nobody() -> None:
             assert k.supervisor.watcher_failures > 4
             assert seen[-1].state is State.OFF
 
-    kept(work())
+    run(work())
 
 
 def test_a_finder_that_fails_or_hangs_is_said_and_the_others_go_on() -> None:
@@ -596,24 +377,7 @@ def test_a_finder_that_fails_or_hangs_is_said_and_the_others_go_on() -> None:
             await k.supervisor.up(0.3)
         await k.supervisor.disconnect()
 
-    kept(work())
-
-
-def test_an_unbonded_radio_that_claims_a_bonded_tool_is_refused(tmp_path: Path) -> None:
-    remembered = RememberedTools(lambda: tmp_path)
-    remembered.keep(RememberedTool("SIM-00003", bonded=True, bonded_at="ble:AA"))
-    refused = pytest.raises(ImpostorError, match="it says that it is SIM-00003, but it is not the one")
-    with refused as caught:
-        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:AA", False)
-    assert judge(caught.value).verdict is Verdict.IMPOSTOR
-    assert "\n" not in str(caught.value)
-    with refused:
-        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:BB", None)  # macOS, Windows: by the address
-    for bonded, address in ((True, "ble:AA"), (True, "ble:BB"), (None, "ble:AA"), (None, ""), (None, "usb:1")):
-        remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", address, bonded)
-    remembered.refuse_impostor("SIM-00004", "ble://SIM-00004", "ble:AA", False)  # never bonded with
-    remembered.forget("SIM-00003")
-    remembered.refuse_impostor("SIM-00003", "ble://SIM-00003", "ble:BB", False)
+    run(work())
 
 
 def test_what_was_connected_is_remembered_and_found_again_by_serial_number_alone(tmp_path: Path) -> None:
@@ -633,7 +397,7 @@ def test_what_was_connected_is_remembered_and_found_again_by_serial_number_alone
             await again.data()
             await again.supervisor.disconnect()
 
-    kept(work())
+    run(work())
 
 
 def test_a_session_that_its_owner_ends_is_not_a_lost_link() -> None:
@@ -648,4 +412,4 @@ def test_a_session_that_its_owner_ends_is_not_a_lost_link() -> None:
             assert k.supervisor.nexus is nexus
             await k.supervisor.disconnect()
 
-    kept(work())
+    run(work())

@@ -20,6 +20,7 @@ from reachable import GUARD_S, until
 
 from nexuslink.device.course import State
 from nexuslink.device.errors import NoToolError
+from nexuslink.device.next_steps import next_step
 from nexuslink.device.remembered import RememberedTools
 from nexuslink.device.supervisor import Supervisor
 from nexuslink.device.verdict import Verdict
@@ -189,7 +190,7 @@ def test_a_person_is_asked_to_pair_once_and_not_again_and_again() -> None:
     on_the_air(work())
 
 
-def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path: Path) -> None:
+def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path: Path, monkeypatch: Any) -> None:
     """Control: the same end, without a bond; and with one, but once only."""
 
     class Shy(SimTool):
@@ -203,8 +204,11 @@ def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path
 
     async def work() -> None:
         where, remembered = new_air(), RememberedTools(lambda: tmp_path)
-        k = await tried(where, remembered, Shy(where, Options(seed=3), OPEN), Verdict.LINK_LOST)
-        assert Verdict.KEY_DOUBTED not in k.verdicts
+        for said in (False, None):  # by the system: that it has none, or nothing
+            with monkeypatch.context() as system:
+                system.setattr("nexuslink.transport.ble_nearby.bonded", lambda _, said=said: said)
+                k = await tried(where, remembered, Shy(where, Options(seed=3), OPEN), Verdict.LINK_LOST)
+            assert not k.verdicts & {Verdict.KEY_DOUBTED, Verdict.NOT_PAIRED}
         keys = await paired(where, remembered)
         shy = Shy(where, Options(seed=3), OPEN)
         shy.ends, shy.guard.bonds = 1, keys
@@ -213,6 +217,30 @@ def test_a_link_that_ends_at_once_says_nothing_of_a_key_that_nobody_has(tmp_path
         shy.ends = 2
         k = await tried(where, remembered, shy, Verdict.CONNECTED, 0.0)
         assert Verdict.KEY_DOUBTED in k.verdicts  # in a row it is doubted, and tried again all the same
+
+    on_the_air(work())
+
+
+def test_the_next_step_after_a_forgotten_bond_leads_back(tmp_path: Path, monkeypatch: Any) -> None:
+    """On a system that says who has a key: removed there and forgotten here. Removed there only it is another tool."""
+    key: list[bool | None] = [None]
+    monkeypatch.setattr("nexuslink.transport.ble_nearby.bonded", lambda _: key[0])
+
+    async def work() -> None:
+        where, remembered = new_air(), RememberedTools(lambda: tmp_path)
+        await paired(where, remembered)
+        key[0] = True
+        tool = SimTool(where, Options(seed=3), Security(method=Method.NOTHING))
+        await tried(where, remembered, tool, Verdict.KEY_LOST, 0.0)
+        adapter = acquire(Address.parse(f"air:{where.name}"))
+        await adapter.bonds.delete_all()
+        await release(adapter)
+        key[0] = False
+        tool.press_button()
+        await tried(where, remembered, tool, Verdict.IMPOSTOR, 0.0)
+        assert "Forget it in the Bluetooth settings and here." in next_step(Verdict.KEY_LOST, "linux").step
+        remembered.forget("SIM-00003")
+        await tried(where, remembered, tool, Verdict.CONNECTED, 0.0)
 
     on_the_air(work())
 

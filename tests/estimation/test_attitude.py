@@ -95,8 +95,8 @@ def ups(tracked: AttitudeTracker, t_us: np.ndarray, raw: np.ndarray) -> np.ndarr
 def test_a_clock_that_leaps_at_every_sample_does_not_fill_the_memory() -> None:
     tracked, times = tracker(), (1 + np.arange(200, dtype=np.int64)) * 10**12
     fed: list[int] = []
-    run = tracked._run
-    tracked._run = lambda raw, filled: fed.append(len(raw)) or run(raw, filled)  # type: ignore[func-returns-value,method-assign]
+    run = tracked._update_filter
+    tracked._update_filter = lambda gyro, accel: fed.append(len(gyro)) or run(gyro, accel)
     tracked.update(times, still(200, 5.0))
     assert len(tracked.quaternions) == 200
     assert fed == [200]

@@ -156,6 +156,14 @@ def test_a_cue_stays_half_a_second_unless_a_more_urgent_one_comes():
     assert coach.advise(replace(GOOD, t_us=0), 20.0, 12.0, 0.0).key == "good"  # the clock began anew
 
 
+def test_the_end_of_a_silent_hold_is_said_at_once_though_device_time_stands_still():
+    coach = Coach(PSOAS)
+    assert coach.advise(GOOD, 20.0, 12.0, 0.0, limits.SILENT_S + 1).key == "silent"
+    assert coach.advise(GOOD, 20.0, 12.0, 0.0).key == "silent"  # the control: it stays for a while
+    ended = replace(STOPPED, stop_reason=StopReason.USER)
+    assert coach.advise(ended, 20.0, 12.0, 0.0, limits.SILENT_S + 2).sentence == "Stopped by you."
+
+
 def test_flicker_is_at_most_two_changes_a_second():
     coach, shown, raw = Coach(PSOAS), [], []
     for k in range(1000):

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from air_bench import Central, is_gapless, run, until
 from bumble import att, hci
+from nexus_simulator.ble.air_link import QUEUE_MAX
 from nexus_simulator.ble.controller import AirController
 from nexus_simulator.ble.peripheral import NexusPeripheral
-from nexus_simulator.ble.radio import QUEUE_MAX, Air
+from nexus_simulator.ble.radio import Air
 
 from nexuslink.protocol.messages import (
     NEXUS_CONTROL_UUID,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from bleak import BleakClient, BleakScanner
 from bumble import hci
 from nexus_simulator.ble.backend import Radio, open_radio
 from nexus_simulator.command import register
+from sim_process import GUARD_S, command, process
 
 from nexuslink.protocol.envelope import pack_request
 from nexuslink.protocol.messages import (
@@ -35,53 +34,18 @@ from nexuslink.protocol.messages import (
     StartRequest,
 )
 
-ROOT = Path(__file__).parents[2]
-RUN = """
-import argparse, sys
-{before}
-from nexus_simulator.command import register
-parser = argparse.ArgumentParser()
-register(parser.add_subparsers())
-args = parser.parse_args()
-try:
-    sys.exit(args.run(args))
-except ValueError as error:
-    print(error, file=sys.stderr)
-    sys.exit(2)
-"""
-GUARD_S = 20.0
-
-
-def process(*args: str, before: str = "") -> subprocess.Popen[str]:
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "simulator"), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN.format(before=before), "sim", "serve", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-
 
 @contextmanager
 def served(*args: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and the address of the radio that it has printed."""
-    server = process(*args)
-    try:
-        assert server.stdout
-        ready, _, _ = select.select([server.stdout], [], [], GUARD_S)
-        assert ready, "the address was never printed"
-        line = server.stdout.readline()
-        match = re.fullmatch(r"ble://SIM-00003\?radio=bumble:(.+)\n", line)
+    with process("sim", "serve", *args) as (server, line):
+        match = re.fullmatch(r"ble://SIM-00003\?radio=bumble:(.+)", line)
         assert match, (line, server.poll() is not None and server.stderr and server.stderr.read())
         yield server, match[1]
         server.send_signal(signal.SIGTERM)
         assert server.wait(GUARD_S) == 0
         assert server.stderr
         assert "Traceback" not in server.stderr.read()
-    finally:
-        server.kill()
-        server.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +236,7 @@ def test_a_mistake_is_one_line(args: tuple[str, ...], says: str) -> None:
 
 
 def test_without_bumble_it_says_what_to_install() -> None:
-    server = process("--ble", "tcp-server:127.0.0.1:0", before="sys.modules['bumble'] = None")
+    server = command("sim", "serve", "--ble", "tcp-server:127.0.0.1:0", before="sys.modules['bumble'] = None")
     out, err = server.communicate(timeout=GUARD_S)
     assert (server.returncode, out) == (2, "")
     assert err == "--ble: the virtual radio needs bumble: pip install nexuslink[virtual-ble]\n"

@@ -8,54 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from sim_host import Host, hello, start, stop
+from sim_process import GUARD_S, command, process
 
 from nexuslink.protocol.messages import Opcode, Status, StopResponse
 
-ROOT = Path(__file__).parents[2]
-RUN = """
-import argparse, sys
-from nexus_simulator.command import register, register_proxy
-parser = argparse.ArgumentParser()
-commands = parser.add_subparsers()
-register(commands)
-register_proxy(commands)
-args = parser.parse_args()
-try:
-    sys.exit(args.run(args))
-except ValueError as error:
-    print(error, file=sys.stderr)
-    sys.exit(2)
-"""
-GUARD_S = 20.0
 PTY = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals on this system")
-
-
-def command(*args: str) -> subprocess.Popen[str]:
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "simulator"), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, *args],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
-
-
-@contextmanager
-def process(*args: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process that has said its address."""
-    running = command(*args)
-    try:
-        assert running.stdout
-        ready, _, _ = select.select([running.stdout], [], [], GUARD_S)
-        assert ready, "the address was never printed"
-        yield running, running.stdout.readline().strip()
-    finally:
-        running.kill()
-        running.communicate(timeout=GUARD_S)
 
 
 def ended(running: subprocess.Popen[str]) -> list[str]:

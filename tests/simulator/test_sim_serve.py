@@ -9,61 +9,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from nexus_simulator.serve import Carrier, serve_pty
 from sim_host import Host, hello, start
+from sim_process import GUARD_S, ROOT, command, process
 
 from nexuslink.protocol.messages import HelloResponse
 
-ROOT = Path(__file__).parents[2]
-RUN = """
-import argparse, sys
-from nexus_simulator.command import register
-parser = argparse.ArgumentParser()
-register(parser.add_subparsers())
-args = parser.parse_args()
-try:
-    sys.exit(args.run(args))
-except ValueError as error:
-    print(error, file=sys.stderr)
-    sys.exit(2)
-"""
-GUARD_S = 20.0
-
-
-def command(*args: str, **options: object) -> subprocess.Popen[str]:
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "simulator"), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, "sim", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-        **options,  # type: ignore[call-overload]
-    )
-
 
 def finished(*args: str) -> tuple[int, str, str]:
-    process = command(*args)
-    out, err = process.communicate(timeout=GUARD_S)
-    return process.returncode, out, err
-
-
-@contextmanager
-def served(*args: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = command("serve", *args)
-    try:
-        assert process.stdout
-        ready, _, _ = select.select([process.stdout], [], [], GUARD_S)
-        assert ready, "the address was never printed"
-        yield process, process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.communicate(timeout=GUARD_S)
+    ran = command("sim", *args)
+    out, err = ran.communicate(timeout=GUARD_S)
+    return ran.returncode, out, err
 
 
 class TcpPort:
@@ -126,7 +85,7 @@ def greet(port: Port, host: Host) -> HelloResponse:
 def test_serves_one_host_after_another_and_stays_the_same_tool(
     where: tuple[str, ...], open_port: Callable[[str], Port]
 ) -> None:
-    with served(*where, "--seed", "3") as (process, address):
+    with process("sim", "serve", *where, "--seed", "3") as (server, address):
         boots = []
         for _ in range(2):
             port, host = open_port(address), Host()
@@ -138,8 +97,8 @@ def test_serves_one_host_after_another_and_stays_the_same_tool(
             port.close()
             time.sleep(0.3)  # the pseudo-terminal's server looks for its host 20 times a second
         assert boots[0] == boots[1]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(GUARD_S) == 0
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(GUARD_S) == 0
 
 
 @pytest.mark.parametrize(("where", "open_port"), CARRIERS)
@@ -147,21 +106,21 @@ def test_serves_one_host_after_another_and_stays_the_same_tool(
 def test_signals_end_it_cleanly_even_in_mid_stream(
     where: tuple[str, ...], open_port: Callable[[str], Port], number: signal.Signals
 ) -> None:
-    with served(*where) as (process, address):
+    with process("sim", "serve", *where) as (server, address):
         port, host = open_port(address), Host()
         greet(port, host)
         port.write(start())
         assert read_until(port, host, lambda: bool(host.data(0)))
-        process.send_signal(number)
-        assert process.wait(GUARD_S) == 0
+        server.send_signal(number)
+        assert server.wait(GUARD_S) == 0
         port.close()
-        assert process.stderr and process.stderr.read() == ""
+        assert server.stderr and server.stderr.read() == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no PTY")
 def test_a_host_that_does_not_read_makes_the_tool_drop_and_count() -> None:
     # On a pseudo-terminal: the kernel's buffers of a TCP connection take minutes of this stream.
-    with served("--pty", "--force-rate", "1000", "--imu-rate", "1000") as (_, address):
+    with process("sim", "serve", "--pty", "--force-rate", "1000", "--imu-rate", "1000") as (_, address):
         port, host = PtyPort(address), Host()
         greet(port, host)
         port.write(start())
@@ -173,7 +132,7 @@ def test_a_host_that_does_not_read_makes_the_tool_drop_and_count() -> None:
 
 
 def test_a_second_tcp_host_is_turned_away() -> None:
-    with served("--tcp", "127.0.0.1:0") as (_, address):
+    with process("sim", "serve", "--tcp", "127.0.0.1:0") as (_, address):
         first, host = TcpPort(address), Host()
         greet(first, host)
         second = TcpPort(address)
@@ -235,7 +194,7 @@ def test_the_next_host_is_heard_from_its_first_byte() -> None:
 
 def test_every_start_of_the_process_is_another_boot_unless_said() -> None:
     def boot(*args: str) -> int:
-        with served("--tcp", "127.0.0.1:0", *args) as (_, address):
+        with process("sim", "serve", "--tcp", "127.0.0.1:0", *args) as (_, address):
             port = TcpPort(address)
             boot_id = greet(port, Host()).boot_id
             port.close()

@@ -23,7 +23,6 @@ from nexuslink.transport.base import TICK_S
 from nexuslink.transport.ble import BleTransport
 from nexuslink.transport.ble_backends import Backends
 from nexuslink.transport.ble_lifeline import Lifeline
-from nexuslink.transport.ble_words import DOUBTED
 from nexuslink.transport.errors import (
     KeyDoubtError,
     KeyLostError,
@@ -281,7 +280,7 @@ def test_a_host_that_may_not_pair_is_told_what_to_do() -> None:
 
 
 def test_a_tool_that_has_forgotten_the_bond() -> None:
-    """BlueZ 5.66 ends the connection and tells no reason: there it is a doubt."""
+    """BlueZ ends the connection and tells no reason: there it is only a doubt, and each time the same one."""
 
     async def scenario() -> None:
         where = new_air()
@@ -289,8 +288,9 @@ def test_a_tool_that_has_forgotten_the_bond() -> None:
         tool.press_button()
         await works(link_to(where), tool)
         await tool.guard.forget()
-        said = await refused(link_to(where), KeyDoubtError if BLUEZ else KeyLostError)
-        assert said.startswith(DOUBTED if BLUEZ else "the tool no longer knows this computer; remove it in")
+        for _ in range(2):
+            said = await refused(link_to(where), KeyDoubtError if BLUEZ else KeyLostError)
+            assert ("it has another key or none: remove it in" if BLUEZ else "no longer knows this computer") in said
 
     run(scenario())
 

@@ -83,7 +83,7 @@ RAISED: list[tuple[BaseException, type[TransportError], str]] = [
     (
         BleakError("failed to connect: Failed to encrypt the connection, the connection has timed out unexpectedly."),
         KeyDoubtError,
-        f"remove it in {SETTINGS}, and pair it again",
+        f"another key or none: remove it in {SETTINGS}",
     ),
     (BleakGATTProtocolError(0x05), PairingError, "press the tool's button"),
     (BleakGATTProtocolError(0x08), PairingError, "press the tool's button"),

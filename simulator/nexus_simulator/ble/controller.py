@@ -18,10 +18,12 @@ from bumble import controller as bumble_controller
 from bumble import hci, ll
 from bumble.core import PhysicalTransport
 
-from nexus_simulator.ble.radio import RSSI_DBM, Advertisement, DataPdu
+from nexus_simulator.ble.air_link import DataPdu
+from nexus_simulator.ble.radio import RSSI_DBM, Advertisement
 
 if TYPE_CHECKING:
-    from nexus_simulator.ble.radio import Air, AirLink
+    from nexus_simulator.ble.air_link import AirLink
+    from nexus_simulator.ble.radio import Air
 
 log = logging.getLogger(__name__)
 

@@ -66,3 +66,5 @@ class Picture:
     verdict: str
     """"within 0.4 N up to 60 N"; empty before the end."""
     simulated: bool
+    advice: str = ""
+    """What else has to be calibrated because of this; empty where nothing has."""

@@ -52,6 +52,8 @@ class Procedure(ABC):
         self.reason = ""
         """Why it was not accepted, and what to do."""
         self.verdict = ""
+        self.advice = ""
+        """What else has to be calibrated now, because of what came out."""
         self.calibration: ToolCalibration | None = None
         """What came out, if it was accepted."""
         self.celsius = math.nan
@@ -98,7 +100,8 @@ class Procedure(ABC):
 
     def _reopen(self) -> None:
         """After an undo."""
-        self.complete, self.accepted, self.reason, self.verdict, self.calibration = False, None, "", "", None
+        self.complete, self.accepted, self.calibration = False, None, None
+        self.reason = self.verdict = self.advice = ""
         self.still.forget()
 
     # -- out ------------------------------------------------------------------------------------------------------
@@ -145,6 +148,7 @@ class Procedure(ABC):
             title=self.title, stage=self._stage(), sentence=self._words(), step=done, steps=total,
             progress_of_step=self.still.progress, reading=self.reading, reading_u=self.reading_u, unit=self.unit,
             up=self._up(), points=self.points, verdict=self.verdict, simulated=self.setting.simulated,
+            advice=self.advice,
         )  # fmt: skip
 
     def record(self, before: CalibrationRecord, made_unix_s: int) -> CalibrationRecord:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nexuslink.calibration.picture import CapturedPoint
 from nexuslink.calibration.procedure import Procedure, Setting, gravity_as_json
-from nexuslink.estimation.calibration import Array
+from nexuslink.estimation.calibration import Array, ImuCalibration, TriaxialCalibration
 from nexuslink.estimation.poses import FACES, AccelerometerFit, Pose, calibrate_accelerometer
 
 Face = tuple[int, int]
@@ -26,6 +26,7 @@ SHORT: Final[dict[Face, tuple[str, str]]] = {
     (1, -1): ("right side up", "Lay it on its left side."),
 }
 """Face -> its name, and what to do: the long form is in `estimation.poses.FACES`. Each is a quarter turn on."""
+GYRO_TOO: Final = "Now calibrate the gyroscope again: it belongs to the old axes."
 
 
 class PoseProcedure(Procedure):
@@ -100,6 +101,7 @@ class PoseProcedure(Procedure):
             made = fit.calibration
             u_deg = math.degrees(math.hypot(made.u_bias / self.setting.gravity.m_s2, made.u_matrix))
             self.verdict = f"Angle of a still tool: within {math.ceil(200 * u_deg) / 100:.2f}°."
+            self.advice = GYRO_TOO if gyro_is_of_other_axes(before.imu, made) else ""
 
     @property
     def points(self) -> tuple[CapturedPoint, ...]:
@@ -129,3 +131,16 @@ class PoseProcedure(Procedure):
             "residual_m_s2": None if fit is None else fit.residual_m_s2,
             "accepted": self.accepted, "reason": self.reason,
         }  # fmt: skip
+
+
+def gyro_is_of_other_axes(before: ImuCalibration, made: TriaxialCalibration) -> bool:
+    """The gyroscope's matrix leads into the frame of the accelerometer beside which it was calibrated: another one?
+
+    So it is where the axes lie apart by more than the gyroscope's own are known. One never calibrated belongs to none.
+    """
+    gyro = before.gyro
+    if not gyro.u_matrix > 0 and np.array_equal(gyro.matrix, np.eye(3)):
+        return False
+    moved = made.matrix @ np.linalg.inv(before.accelerometer.matrix)
+    apart = moved / np.diag(moved)[:, None] - np.eye(3)  # rad, for small ones; each axis' scale is nobody else's affair
+    return bool(np.abs(apart).max() > gyro.u_matrix)

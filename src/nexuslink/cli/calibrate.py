@@ -187,6 +187,7 @@ def _report(args: argparse.Namespace, outcome: Outcome, saved: Path | None, writ
     if args.json:
         print_json({
             "accepted": outcome.accepted, "verdict": picture.verdict, "reason": outcome.reason,
+            "advice": picture.advice if outcome.accepted else "",
             "ended": outcome.ended, "points": [asdict(point) for point in picture.points], "unit": picture.unit,
             "kept": outcome.event.path, "unkept": outcome.unkept, "file": saved, "written": written_json(written),
             "record": None if outcome.record is None else to_document(outcome.record),
@@ -201,6 +202,8 @@ def _report(args: argparse.Namespace, outcome: Outcome, saved: Path | None, writ
         parts += [f"u {point.u:.3f}"] if math.isfinite(point.u) else []
         say("  ".join(parts))
     say(f"accepted: {picture.verdict}" if outcome.accepted else f"NOT accepted: {outcome.reason}")
+    if outcome.accepted and picture.advice:
+        say(picture.advice)
     say(f"NOT kept: {outcome.unkept}" if outcome.unkept else f"kept in {outcome.event.path}")
     if saved is not None:
         say(f"written to {saved}")

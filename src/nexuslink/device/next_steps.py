@@ -58,12 +58,14 @@ _LIST: Final = {
     "win32": "Settings, Bluetooth & devices",
     "linux": "the Bluetooth settings",
 }
+_ALSO: Final = {"linux": " and here"}
+"""Where the system says who has a key, a remembered tool without one passes for another tool until it is forgotten."""
 _UNPAIR: Final = {
-    platform: f"Remove it in {where}. Then hold its button for {PRESS_S} s and connect again."
+    platform: f"Forget it in {where}{_ALSO.get(platform, '')}. Then hold its button for {PRESS_S} s and connect again."
     for platform, where in _LIST.items()
 }
 _DOUBT: Final = {
-    platform: f"Bring it nearer. Else remove it in {where}, hold its button for {PRESS_S} s, and connect again."
+    platform: f"If it is near, forget it in {where}{_ALSO.get(platform, '')}, hold its button for {PRESS_S} s, connect."
     for platform, where in _LIST.items()
 }
 _CONFIRM: Final = "Pair it once in a desktop's Bluetooth settings, or leave bluetoothctl open beside this program."

@@ -46,4 +46,7 @@ class Opening:
     async def end(self) -> None:
         """Wherever it is: bounded, and never raises."""
         self._pairing.watch = lambda: None
-        await end(self._task)
+        if not self._task.done():
+            await end(self._task)
+        elif not self._task.cancelled():
+            self._task.exception()  # looked at: nobody else will

@@ -375,11 +375,13 @@ class Supervisor:
         """Close what is open, at most `CLOSE_BOUND_S` and a little."""
         link, self._link, self.nexus = self._link, None, None
         opening, self._opening = self._opening, None
-        if opening is not None:
-            await opening.end()
-        if link is not None:
-            with contextlib.suppress(DeviceError, TransportError, OSError, TimeoutError):
-                await within(link.close(), CLOSE_BOUND_S)
+        try:
+            if opening is not None:
+                await opening.end()
+        finally:  # also for one who gives up just now
+            if link is not None:
+                with contextlib.suppress(DeviceError, TransportError, OSError, TimeoutError):
+                    await within(link.close(), CLOSE_BOUND_S)
         if self._at is not None:
             self._discovery.release(self._at.url, self)
 

@@ -277,10 +277,15 @@ class AttitudeTracker:
     def _without_blind(self, work: _Work, gyro: Array, accel: Array, filled: NDArray[np.bool_] | None) -> Array:
         """The filter takes an accelerometer of zeros for none at all: so it gets where one clipped or was filled in."""
         gyro_limit, accel_limit = self._limits
-        if filled is None:  # most suspicions end here: one sensor's sum of squares is still below its own range
-            turning_2, pulling_2 = self._surely_within
-            if sum_of_squares(gyro) < turning_2 and sum_of_squares(accel) < pulling_2:
-                return accel
+        if filled is None:  # most suspicions end here
+            if len(gyro) > SMALL:  # where sums of squares say nothing
+                least = min(self._limits)
+                if -least < work.flat.min() and work.flat.max() < least:
+                    return accel
+            else:  # one sensor's sum of squares may still be below its own range
+                turning_2, pulling_2 = self._surely_within
+                if sum_of_squares(gyro) < turning_2 and sum_of_squares(accel) < pulling_2:
+                    return accel
         rows = np.abs(work.counts)
         clipped = (rows[:, :3] >= gyro_limit).any(axis=1)
         blind = np.asarray((rows[:, 3:] >= accel_limit).any(axis=1))

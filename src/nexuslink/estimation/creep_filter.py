@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 BLOCK: Final = 64
 """Samples that one dense matrix takes at once; between blocks the state is found by doubling."""
 CACHED: Final = 32
-"""Up to this length a batch's matrices are kept: live batches are short, and always of the same few lengths."""
+"""Up to this length a batch's one matrix is kept: live batches are short, and always of the same few lengths."""
 LEAST_GAIN: Final = 0.2
 """Share of the load that must be left when all creep is there, or the inverse would amplify without bound."""
 
@@ -50,28 +50,20 @@ class CreepFilter:
         self._next = np.diag(keep) + np.outer(1.0 - keep, self._out)
         self.lags: Array = np.full(self.terms, np.nan)
         """(k,) lags of the load so far; NaN before the first sample, which counts as an old load."""
-        self._matrices: dict[int, tuple[Array, Array, Array, Array]] = {}
+        powers = np.empty((BLOCK + 1, self.terms, self.terms))
+        powers[0] = np.eye(self.terms)
+        for row in range(BLOCK):
+            powers[row + 1] = self._next @ powers[row]
+        response = np.concatenate([[self._through], powers[: BLOCK - 1] @ self._into @ self._out])
+        after = np.subtract.outer(np.arange(BLOCK), np.arange(BLOCK))
+        self._direct = np.where(after >= 0, response[np.maximum(after, 0)], 0.0)
+        self._from_lags = np.einsum("k,nkj->nj", self._out, powers[:BLOCK])
+        self._to_lags = (powers[:BLOCK] @ self._into)[::-1].T.copy()
+        self._over = powers
 
     def matrices(self, n: int) -> tuple[Array, Array, Array, Array]:
-        """Of a batch of ``n``: load = a @ crept + b @ lags, new lags = c @ crept + d @ lags."""
-        known = self._matrices.get(n)
-        if known is not None:
-            return known
-        powers = np.empty((n + 1, self.terms, self.terms))
-        powers[0] = np.eye(self.terms)
-        for row in range(n):
-            powers[row + 1] = self._next @ powers[row]
-        response = np.concatenate([[self._through], powers[: n - 1] @ self._into @ self._out])
-        after = np.subtract.outer(np.arange(n), np.arange(n))
-        made = (
-            np.where(after >= 0, response[np.maximum(after, 0)], 0.0),
-            np.einsum("k,nkj->nj", self._out, powers[:n]),
-            (powers[:n] @ self._into)[::-1].T.copy(),
-            powers[n],
-        )
-        if n <= CACHED or n == BLOCK:
-            self._matrices[n] = made
-        return made
+        """Of a batch of ``n`` up to `BLOCK`: load = a @ crept + b @ lags, new lags = c @ crept + d @ lags."""
+        return self._direct[:n, :n], self._from_lags[:n], self._to_lags[:, BLOCK - n :], self._over[n]
 
     def settle(self, crept_n: float) -> None:
         """Begin as if this reading had been there for ever."""

@@ -73,7 +73,7 @@ class Estimator:
         )
         self._watch_step = max(1, round(force_rate_hz / WATCH_HZ))
         self._watch_us = round(0.9e6 / WATCH_HZ)
-        self._watched_us = self._watch_again_us = 0
+        self._watched_us, self._watch_again_us = 0, self._watch_us
 
     # -- what changes now and then --------------------------------------------------------------------------------
 
@@ -220,8 +220,11 @@ class Estimator:
     def _watch(self, t_us: NDArray[np.int64], force: Array, raw: NDArray[np.signedinteger]) -> None:
         """Contact, zero and stuck channels, `WATCH_HZ` times a second, newest sample last."""
         last = len(t_us) - 1
-        for row in range(last % self._watch_step, last, self._watch_step):
-            self._watch_at(t_us.item(row), force.item(row, 0), force.item(row, 1), raw.item(row, 0), raw.item(row, 1))
+        if last >= self._watch_step:
+            rows = slice(last % self._watch_step, last, self._watch_step)
+            columns = (t_us[rows], *force[rows].T, *raw[rows].T)
+            for row in zip(*(column.tolist() for column in columns), strict=True):
+                self._watch_at(*row)
         self._watched_us = last_us = t_us.item(-1)
         self._watch_again_us = last_us + self._watch_us
         self._watch_at(last_us, force.item(-2), force.item(-1), raw.item(-2), raw.item(-1))

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ _MOST_GAPS: Final = 64
 
 
 multiply: Final = np.multiply
-_three_floats: Final = struct.Struct("3d").unpack_from
+_three_floats: Final[Callable[..., tuple[Any, ...]]] = struct.Struct("3d").unpack_from
 _ROW_BYTES: Final = 24
 LAGS: Final = CREEP_TERMS + 1
 """Lags of each tip that are followed: the record's and a slow one, for the uncertainty."""
@@ -107,7 +108,9 @@ class ForceModel:
         self._work: dict[int, _Work] = {}
         """By length, for the coefficients of now."""
         self._swing = calibration.tip_mass_kg * (calibration.axis * calibration.tip_centre_m).sum(axis=1)
-        self._lever = calibration.tip_mass_kg[:, None] * np.cross(calibration.tip_centre_m, calibration.axis)
+        lever = calibration.tip_mass_kg[:, None] * np.cross(calibration.tip_centre_m, calibration.axis)
+        self._of_gyro = np.concatenate([self._mass_axis, calibration.tip_centre_m, lever * rate_hz]).T.copy()
+        """(3, 6), what a swing is made of: along each axis, along each centre, about each lever."""
         self._centred = not calibration.tip_centre_m.any()
         self._gyro: Array | None = None
         self._temperature_c, self._u_temperature_k = math.nan, 0.0
@@ -235,7 +238,7 @@ class ForceModel:
             if n > CACHED:
                 turning_2 = sum_of_squares(gyro)
             else:
-                x, y, z = _three_floats(gyro, (n - 1) * _ROW_BYTES)  # half of what three times item() takes
+                x, y, z = _three_floats(gyro, (n - 1) * _ROW_BYTES)  # two thirds of three times item()
                 turning_2 = x * x + y * y + z * z
             if turning_2 > _STILL_2:
                 force = force - self._swung(gyro)
@@ -333,12 +336,14 @@ class ForceModel:
 
     def _swung(self, gyro: Array) -> Array:
         """(n, 2) newtons by which the tips' mass pulls because it turns about the inertial unit."""
-        c = self._calibration
         before = gyro[:1] if self._gyro is None else self._gyro[-1:]
-        alpha = np.diff(np.concatenate([before, gyro]), axis=0) * self._rate_hz
-        pull = c.tip_mass_kg * (gyro @ c.axis.T) * (gyro @ c.tip_centre_m.T)
-        pull -= (gyro * gyro).sum(axis=1)[:, None] * self._swing
-        return np.asarray(pull + alpha @ self._lever.T)
+        parts = gyro.dot(self._of_gyro)
+        pull = parts[:, 0:2] * parts[:, 2:4]
+        pull -= np.einsum("ij,ij->i", gyro, gyro)[:, None] * self._swing
+        pull += parts[:, 4:6]
+        pull[1:] -= parts[:-1, 4:6]
+        pull[0] -= before[0].dot(self._of_gyro[:, 4:6])
+        return np.asarray(pull)
 
 
 def _creep_of(calibration: ToolCalibration, tip: int, rate_hz: float) -> CreepFilter:

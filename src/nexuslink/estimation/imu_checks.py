@@ -12,7 +12,8 @@ from typing import Final
 Vector = tuple[float, float, float]
 
 STEP_S: Final = 0.1
-"""How often it is asked whether the sensors agree; stuck channels and the uncertainty have every other step."""
+"""How often the two sensors are compared. Every other step it is said what came of it, of both comparisons, of stuck
+channels and of the uncertainty: an answer that needs seconds of movement anyway is at most this much later for it."""
 
 RATE_OFF: Final = 0.02
 _RATE_WINDOW_S: Final = 1.0

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -113,6 +114,9 @@ def _layout(descriptor: StreamDescriptor) -> _Layout | None:
 def _table(samples: np.dtype[Any], channels: int, count: int, tail: int) -> np.dtype[np.void]:
     """A whole DATA message, framing tail included, as one row. Kept: making one takes as long as reading a hundred."""
     return np.dtype([*dtypes.DATA_HEADER.descr, ("samples", samples, (count, channels)), ("tail", "V", tail)])
+
+
+_kind: Final = itemgetter(0)
 
 
 def _is_numbered(message: bytes) -> bool:
@@ -237,13 +241,20 @@ class Decoder:
     # -- hundreds at once -----------------------------------------------------------------------------------------
 
     def _many(self, messages: list[bytes], decoded: Decoded) -> None:
-        others = [place for place, message in enumerate(messages) if message[0] != _DATA_TYPE]
+        kinds = list(map(_kind, messages))
+        others: list[int] = []
+        if kinds.count(_DATA_TYPE) != len(kinds):
+            others = [place for place, kind in enumerate(kinds) if kind != _DATA_TYPE]
         if not self._regular(messages, others, decoded):
             self._mixed(messages, decoded)
 
     def _regular(self, messages: list[bytes], others: list[int], decoded: Decoded) -> bool:
         """DATA all of one stream and length, and at ``others`` what is no DATA. False: not so, nothing was taken."""
-        data = [message for message in messages if message[0] == _DATA_TYPE] if others else messages
+        data = messages
+        if others:
+            data = messages[: others[0]]
+            for begin, end in pairwise([*others, len(messages)]):
+                data += messages[begin + 1 : end]
         if not data or len(data[0]) <= DATA_HEADER.size:
             return False
         size, stream, count = len(data[0]), data[0][4], data[0][5]
@@ -259,8 +270,12 @@ class Decoder:
         numbered = [(n, place) for n, place in enumerate(others) if _is_numbered(messages[place])]
         before = [place - n for n, place in numbered]
         seq = table["seq"]
-        if before:
-            seq = np.insert(seq, before, [_seq(messages[place]) for _, place in numbered])
+        if before:  # by hand: `np.insert` takes four times as long
+            among = [at + n for n, at in enumerate(before)]
+            is_data = np.ones(len(seq) + len(among), np.bool_)
+            is_data[among] = False
+            seq = np.empty(len(is_data), np.uint16)
+            seq[is_data], seq[among] = table["seq"], [_seq(messages[place]) for _, place in numbered]
         forward, lost_at = self._accounting.sequences(seq)
         if not forward:
             self._each(messages, decoded)
@@ -268,7 +283,7 @@ class Decoder:
         for place in others:
             self._other(messages[place], decoded)
         if lost_at is not None and before:
-            lost_at = np.delete(lost_at, [at + n for n, at in enumerate(before)])
+            lost_at = lost_at[is_data]
         self._merge(table, stream, layout, count, lost_at, decoded)
         return True
 

@@ -224,7 +224,8 @@ class Coach:
         """The cue to show now; arguments as for the function of the same name."""
         moment = _Moment(self._plan, state, force_n, angle_deg, direction_deg, silent_s)
         rank = _first(moment)
-        young = 0 <= state.t_us - self._shown_at_us < limits.CUE_MIN_US
+        # While the tool is silent its time stands still: an end must not wait for it.
+        young = state.phase not in ENDED and 0 <= state.t_us - self._shown_at_us < limits.CUE_MIN_US
         if self._shown is None or rank < self._shown or (rank > self._shown and not young):
             self._shown, self._shown_at_us = rank, state.t_us
         return CUES[self._shown].cue(moment)

@@ -254,7 +254,7 @@ class BleTransport:
         try:
             await patiently(lambda: self._held(connection, Step.CONNECT, client.connect(), CONNECT_TIMEOUT_S))
         except LinkLostError as error:  # with a key some systems encrypt before they say that it is connected
-            raise await admission.judged(error, self._ended(connection)) from None
+            raise admission.doubted(error, self._ended(connection)) from None
 
     async def _let_in(self, connection: _Connection) -> None:
         assert connection.admission is not None

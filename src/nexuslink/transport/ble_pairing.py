@@ -82,15 +82,15 @@ class Admission:
             words = one_line(str(error)) or type(error).__name__
             raise PairingError(f"{self._name}: {LET_IN} ({words})") from None
 
+    def doubted(self, error: LinkLostError, ended: bool) -> LinkLostError:
+        """What a link that has ended says of the key. ``ended``: by the other side, or by the system."""
+        return KeyDoubtError(f"{self._name}: {DOUBTED}") if ended and self.has_key else error
+
     async def judged(self, error: LinkLostError | PairingError, ended: bool) -> Exception:
-        """What a failure to get in really is. ``ended``: the other side, or the system, has ended the link."""
+        """What a failure to subscribe really is. ``ended``: as in `doubted`."""
         if isinstance(error, LinkLostError):
-            if not ended:
-                return error
-            if self.has_key:
-                return KeyDoubtError(f"{self._name}: {DOUBTED}")
-            if self._bonded is None:
-                return error
+            if not ended or self._bonded is not False:
+                return self.doubted(error, ended)
             error = PairingError(f"{self._name}: {LET_IN}")  # on Linux a refusal ends the link, and says no more
         if type(error) is PairingError and not self.has_key and await self._nobody_confirms():
             return NoAgentError(f"{self._name}: {NO_AGENT}")
@@ -114,8 +114,9 @@ async def pairable(adapter: str) -> bool | None:
     from dbus_fast import BusType, Message
     from dbus_fast.aio import MessageBus
 
-    bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+    bus = MessageBus(bus_type=BusType.SYSTEM)
     try:
+        await bus.connect()
         asked = Message(
             "org.bluez", adapter, "org.freedesktop.DBus.Properties", "Get", signature="ss",
             body=["org.bluez.Adapter1", "Pairable"],
@@ -124,5 +125,7 @@ async def pairable(adapter: str) -> bool | None:
         value = answer.body[0].value if answer is not None and answer.body else None
         return value if isinstance(value, bool) else None
     finally:
+        there = bus.connected
         bus.disconnect()
-        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        if there:
+            await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]

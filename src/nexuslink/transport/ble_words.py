@@ -60,14 +60,15 @@ _PAIRED_LIST: Final = {
     "linux": "the Bluetooth settings (or `bluetoothctl`)",
 }
 PERMISSION: Final = _PERMISSION.get(sys.platform, _PERMISSION["linux"])
+_ALSO: Final = {"linux": " and by `nexuslink tools forget`"}
 SETTINGS: Final = _PAIRED_LIST.get(sys.platform, _PAIRED_LIST["linux"])
 BUTTON: Final = f"press the tool's button, connect again, and confirm the six digits in {SETTINGS}"
 NEAR: Final = "is the tool on, near, and not connected to another computer or program?"
-REMOVE: Final = f"remove it in {SETTINGS}, then {BUTTON}"
-FORGOTTEN: Final = f"the tool no longer knows this computer; {REMOVE}"
+REMOVE: Final = f"remove it in {SETTINGS}{_ALSO.get(sys.platform, '')}"
+FORGOTTEN: Final = f"the tool no longer knows this computer; {REMOVE}, then {BUTTON}"
 DOUBTED: Final = (
     "the link ended before the key of this computer was accepted; if that happens again while the tool is near, it has "
-    f"another key or none: remove it in {SETTINGS}, and pair it again"
+    f"another key or none: {REMOVE}, and pair it again"
 )
 LET_IN: Final = f"the tool does not let this computer in; {BUTTON}"
 NO_AGENT: Final = (

@@ -58,8 +58,9 @@ class Painted(_Base):
         self.paints += 1
         self.dirty = self._upright(QRectF(event.rect()))
         painter = QPainter(self)
+        # Beyond the edge, which at 150 % lies within a pixel: half of what was there before would shine through.
+        painter.fillRect(event.rect().adjusted(-1, -1, 1, 1), colour(self.tokens.ground))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(event.rect(), colour(self.tokens.ground))
         self._turn(painter)
         self.draw(painter)
         painter.end()

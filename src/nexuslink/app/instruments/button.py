@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QWidget
 from nexuslink.app.instruments.base import Pressable, blend
 from nexuslink.app.theme import RADIUS, Type, colour, fitted, font
 
-
 _PADDING = 20  # design pixels
 _KEY_GAP = 16
 

@@ -20,6 +20,7 @@ _BAR: Final = (174, 14)  # top and height
 _NOTE: Final = (198, 30)
 _DECIMALS: Final = {"°/s": 0}  # where no uncertainty is known; 2 for the others
 _MOST: Final = 99_999.0
+_SURELY_ABOVE: Final = 1.0  # from here on no room is kept for a minus
 
 
 class LiveReading(Instrument):
@@ -51,6 +52,8 @@ class LiveReading(Instrument):
         share = min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
         if text == "–" or unit != self._unit_shown:
             self._widest = ""
+        if reading > _SURELY_ABOVE:
+            self._widest = self._widest.lstrip("\N{MINUS SIGN}")
         if len(text) > len(self._widest):  # the unit stays where the longest number so far put it
             self._widest = "".join("0" if letter.isdigit() else letter for letter in text)
         shown = (text, unit, said, note)
@@ -72,11 +75,10 @@ class LiveReading(Instrument):
         painter.setPen(colour(tokens.mute if self._number == "–" else tokens.text))
         height = -QFontMetricsF(digits).tightBoundingRect("0").top()
         base = _DIGITS * unit / 2 + height / 2
-        shorter = QFontMetricsF(digits).horizontalAdvance(widest) - QFontMetricsF(digits).horizontalAdvance(
-            self._number
-        )
+        metrics = QFontMetricsF(digits)
+        shorter = metrics.horizontalAdvance(widest) - metrics.horizontalAdvance(self._number)
         painter.drawText(round(max(0.0, shorter)), round(base), self._number)
-        left = QFontMetricsF(digits).horizontalAdvance(widest) + 18 * unit
+        left = metrics.horizontalAdvance(widest) + 18 * unit
         letters = font(self.type_px(Type.MID), bold=True)
         painter.setFont(letters)
         painter.drawText(round(left), round(base), self._unit_shown)

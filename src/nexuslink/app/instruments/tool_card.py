@@ -31,15 +31,20 @@ def details(tool: NearTool) -> tuple[str, ...]:
     bond = ""
     if "Bluetooth" in tool.carriers:
         bond = {True: "paired", False: "not paired yet", None: ""}[tool.bonded]
-    serial = tool.serial_number if tool.serial_number != tool.title else ""
+    serial = (tool.serial_number or "") if tool.serial_number != tool.title else ""
     if tool.simulated and not tool.carriers:
         return ("no hardware needed; shows a good hold", "no hardware needed")
     known = tool.last_seen or ("used before" if tool.remembered else "")
     carriers = " + ".join(tool.carriers)
-    kept = (serial, carriers, bond, known)
-    fewer = [(serial, carriers, "" if tool.bonded else bond, known)]
-    fewer += [(serial, "", fewer[0][2], known), (serial, "", fewer[0][2], ""), (serial or carriers,)]
-    return tuple(dict.fromkeys(" · ".join(word for word in words if word) for words in (kept, *fewer)))
+    unpaired = "" if tool.bonded else bond
+    fewer: tuple[tuple[str, ...], ...] = (
+        (serial, carriers, bond, known),
+        (serial, carriers, unpaired, known),
+        (serial, unpaired, known),
+        (serial, unpaired),
+        (serial or carriers,),
+    )
+    return tuple(dict.fromkeys(" · ".join(word for word in words if word) for words in fewer))
 
 
 def detail(tool: NearTool) -> str:

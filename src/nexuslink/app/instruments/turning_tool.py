@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from nexuslink.app.instruments.base import Instrument, blend
@@ -99,7 +99,8 @@ class TurningTool(Instrument):
         room = 1.22 * min(box.width() * 0.62, box.height() - 24 * unit)
         scale = 0.5 * room / _REACH
         middle = QPointF(box.center().x(), box.center().y() - 10 * unit)
-        if self._caption and box.height() < 0.7 * box.width():  # beside its words
+        words = QFontMetricsF(font(self.type_px(Type.SMALL))).horizontalAdvance(self._caption) if self._caption else 0.0
+        if 0 < words < 0.45 * box.width() and box.height() < 0.7 * box.width():  # beside its words
             middle = QPointF(box.left() + 0.70 * box.width(), box.center().y())
         solid = _solid()
         lowest = float(((solid.corners.reshape(-1, 3) - _MIDDLE) @ turn[2]).min())
@@ -119,10 +120,9 @@ class TurningTool(Instrument):
             painter.drawPolygon([QPointF(x, y) for x, y in zip(xs[at], ys[at], strict=True)])
         painter.setFont(font(self.type_px(Type.SMALL)))
         painter.setPen(colour(tokens.mute))
-        words = f"{lean_deg(self._up):.0f}° from upright" if self._up is not None else UNKNOWN
-        words = self._caption or words
+        now = f"{lean_deg(self._up):.0f}° from upright" if self._up is not None else UNKNOWN
         row = QRectF(16 * unit, box.bottom() - 32 * unit, box.width() - 32 * unit, 24 * unit)
-        painter.drawText(row, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words)
+        painter.drawText(row, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self._caption or now)
         if self._caption:
             return
         painter.drawText(row, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, "mark")

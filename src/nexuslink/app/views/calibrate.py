@@ -41,11 +41,13 @@ SURE: Final = "Esc again throws away what is captured."
 SHOWN: Final = {
     Stage.WAITING: ("calm", "Waiting for you."),
     Stage.SETTLING: ("calm", "Not at rest yet."),
-    Stage.CAPTURING: ("good", "At rest. Keep it so."),
+    Stage.CAPTURING: ("good", "It is being read."),
     Stage.DONE: ("good", "All is captured."),
     Stage.REFUSED: ("warn", "All is captured, but it is not good enough."),
 }
 """Stage -> tone, and the line under the sentence."""
+KEEP: Final = "Good. Leave it so."
+"""While a moment of rest is read: what was asked for has been done, and to say it again would have it done again."""
 MOVING: Final = ("calm", "Every turn counts, and every rest.")
 
 
@@ -151,7 +153,10 @@ class CalibrateView(View):
             self._watch.stop()
         if self._sure and (not has_captured(picture) or before is None or picture.stage is not before.stage):
             self._set_sure(False)
-        self.sentence.feed(picture.sentence, SURE if self._sure else detail, "warn" if self._sure else tone)
+        reads = picture.stage is Stage.CAPTURING and picture.unit not in UNPARTED
+        self.sentence.feed(
+            KEEP if reads else picture.sentence, SURE if self._sure else detail, "warn" if self._sure else tone
+        )
         self._step.set_text(step_words(picture))
         done = picture.progress_of_step
         unparted = picture.unit in UNPARTED

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _LIST = (40, 186, 660)  # design pixels
 _GUIDE = 500
+_GUIDE_TOP = 84  # under the badge
 _FIELD = 76
 _FOOT = 100
 _ASIDE = 48
@@ -132,12 +133,13 @@ class ConnectPage(View):
         x, y, list_width = _LIST
         left = max(x + list_width + 40, (x + list_width + self.page_width - MARGIN - _GUIDE) / 2)
         asks = self._has("_name") and self._name.isVisibleTo(self)
-        room = self.page_height - _FOOT - 24 - y - (_FIELD + 16 if asks else 0)
+        bottom = self.page_height - _FOOT - 24 - (_FIELD + 16 if asks else 0)
         self._guide.dress(self.tokens, self.unit, self.turned)
-        height = min(room, self._guide.height_for(_GUIDE * self.unit) / self.unit)
-        self.place(self._guide, left, y, _GUIDE, height)
+        height = min(bottom - _GUIDE_TOP, self._guide.height_for(_GUIDE * self.unit) / self.unit)
+        top = min(y, bottom - height)  # a long word begins higher than the list does
+        self.place(self._guide, left, top, _GUIDE, height)
         if asks:
-            self.place(self._name, left, y + height + 16, _GUIDE, _FIELD)
+            self.place(self._name, left, top + height + 16, _GUIDE, _FIELD)
 
     def _place_foot(self) -> None:
         """The quiet buttons stand at the left, as many as there are."""
@@ -145,9 +147,9 @@ class ConnectPage(View):
         self.place(self._connect, width - MARGIN - 300, foot, 300, 72)
         self.place(self._calibrate, width - MARGIN - 300 - 232, foot, 216, 72)
         left = float(MARGIN)
-        for button, breadth, tall in ((self._cancel, 176.0, 72), (self._rename, 152.0, 44), (self._forget, 152.0, 44)):
+        for button, least, tall in ((self._cancel, 176.0, 72), (self._rename, 152.0, 44), (self._forget, 152.0, 44)):
             if button.isVisibleTo(self):
-                breadth = max(breadth, button.breadth())
+                breadth = max(least, button.breadth())
                 self.place(button, left, foot + (72 - tall) / 2, breadth, tall)
                 left += breadth + 16
         self.place(self._hint, left + 4, foot, self._hint.breadth(), 72)

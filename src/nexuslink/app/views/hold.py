@@ -58,6 +58,7 @@ WATCH_MS = 1500  # nothing at all from the loop for this long: the loop itself h
 _DOUBT_US = 1_000_000  # a doubt stays for this long after it is gone, so that it can be read and does not blink
 _STATUS_US = 500_000  # the small figures change no more often, to be readable
 _TAIL_US = np.arange(TAIL_POINTS, 0, -1) * 125_000  # the tail's points, before now
+_STEADY_N = 0.6  # a force that changes by more than this between two looks is not said to a tenth
 _LOADED = (Phase.CONTACT, Phase.RAMP, Phase.IN_BAND, Phase.OUT_OF_BAND)
 _ASTRAY = (ForceZone.LOW, ForceZone.HIGH, ForceZone.WARN, ForceZone.STOP)
 _TILTED = (AngleZone.LOW, AngleZone.HIGH, AngleZone.DIRECTION)
@@ -91,6 +92,7 @@ class HoldView(View):
         self._sound = "sound off"
         self._recording = False
         self._status_at = -1
+        self._exact_n = math.nan  # what stands, to a tenth, under the number
         self._doubt: Doubt | None = None
         self._doubt_until = 0
         self._still = still
@@ -176,6 +178,7 @@ class HoldView(View):
         self._recording = recording
         self._status_at = -1
         self._doubt = None
+        self._exact_n = math.nan
         self.ring.feed_exact("", False)
         self.disc.feed_aside("", False)
         self.disc.feed_turn(math.nan, math.nan)
@@ -257,6 +260,8 @@ class HoldView(View):
         self.sweep.feed(ring)
         now = snapshot.t_us + int(snapshot.link.silent_s * 1e6)
         self._weigh(snapshot, now)
+        if abs(self._force.value - self._exact_n) > _STEADY_N:
+            self._say_how_sure(snapshot, look=False)
         if self._status_at < 0 or now - self._status_at >= _STATUS_US or self.ended:
             self._status_at = now
             self._tell_status(snapshot)
@@ -292,12 +297,20 @@ class HoldView(View):
             self._doubt = None
             self._status_at = -1
 
-    def _say_how_sure(self, snapshot: Snapshot) -> None:
-        """The small lines under both numbers, and the turn of the base."""
+    def _say_how_sure(self, snapshot: Snapshot, look: bool = True) -> None:
+        """The small lines under both numbers, and the turn of the base. ``look``: the force is compared with this."""
         about = _ABOUT.get(self._doubt.name.partition("_")[0], _BOTH) if self._doubt is not None else ()
         sure = snapshot.certainty
         known = sure.u_force_n > 0 and math.isfinite(snapshot.force_n)
-        exact = amount(snapshot.force_n, sure.u_force_n, "N", 1) if known else ""
+        force, before = self._force.value, self._exact_n
+        if look:
+            self._exact_n = force
+        if not known:
+            exact = ""
+        elif abs(force - before) > _STEADY_N:  # it would be wrong by the time it is read
+            exact = spread(sure.u_force_n, "N", 1)
+        else:
+            exact = amount(force, sure.u_force_n, "N", 1)
         self.ring.feed_exact(*((NOT_SURE, True) if "force" in about else (exact, False)))
         tilted = math.isfinite(snapshot.tip_angle_deg)
         spread_deg = spread(sure.u_tip_angle_deg, "°", 1) if tilted else ""

@@ -71,6 +71,7 @@ class VerdictView(View):
         super().__init__(parent)
         self._state = State.REFUSED
         self._simulated_code: int | None = None
+        self._advice = ""
         self._rows = 0
         self._name = self.add(Text("", Type.MID, bold=True, parent=self))
         self._step = self.add(Text("", Type.MID, ink="mute", parent=self))
@@ -115,6 +116,7 @@ class VerdictView(View):
         """A finished calibration and its last picture. ``checked``: it was a check, there is nothing to write."""
         self.trace.feed(log)
         self._simulated_code = simulated_code
+        self._advice = picture.advice
         self._name.set_text(picture.title)
         self._step.set_text(f"{len(picture.points)} captured" if picture.points else "")
         self.points.feed(picture.points, picture.unit, 0)
@@ -158,7 +160,7 @@ class VerdictView(View):
         self._quiet.set_key("" if state is State.CHECKED else "Esc")  # Escape leads out, as it does everywhere
         asking = state in (State.ASKING, State.FAILED)
         self.code.setVisible(asking)
-        self._note.setVisible(asking or state is State.OFFERED)
+        self._note.setVisible(asking or state is State.OFFERED or (state is State.WRITTEN and bool(self._advice)))
         self._why.setVisible(state is State.FAILED)
         self._hint()
         self.relayout()
@@ -168,6 +170,9 @@ class VerdictView(View):
         self.code.set_bad(False)
         if self._state is State.OFFERED:
             self._note.set_text(KEPT, ink="mute")
+            return
+        if self._state is State.WRITTEN:
+            self._note.set_text(self._advice, ink="ink")
             return
         hint = ASK if self._simulated_code is None else SIMULATED_CODE.format(code_text(self._simulated_code))
         self._note.set_text(hint, ink="mute")
@@ -231,7 +236,7 @@ class VerdictView(View):
         self.place(self._main, width - MARGIN - main, foot, main, 72)
         self.place(self._quiet, MARGIN, foot, 260, 72)
         self.place(self.code, MARGIN + 284, foot - 4, 280, FIELD_HEIGHT)
-        beside = MARGIN + (284 if self._state is State.OFFERED else 588)
+        beside = MARGIN + (588 if self.code.isVisible() else 284)
         self.place(self._note, beside, foot - 2, width - MARGIN - beside - main - 24, 80)
 
     @property
