@@ -196,6 +196,14 @@ def verdict_refused(window) -> VerdictView:
     return view
 
 
+def verdict_written(window) -> VerdictView:
+    view = VerdictView(window)
+    done = replace(samples.DONE, advice="The narrow tip was weighed lying; weigh it upright as well.")
+    view.show_end(samples.weights_log(done, 4), done, samples.CHANGES, False, SIMULATED_CODE)
+    view.show_written()
+    return view
+
+
 VIEWS = [
     connect,
     connect_off,

@@ -172,7 +172,7 @@ class VerdictView(View):
             self._note.set_text(KEPT, ink="mute")
             return
         if self._state is State.WRITTEN:
-            self._note.set_text(self._advice, ink="ink")
+            self._note.set_text(self._advice, ink="text")
             return
         hint = ASK if self._simulated_code is None else SIMULATED_CODE.format(code_text(self._simulated_code))
         self._note.set_text(hint, ink="mute")
@@ -236,7 +236,7 @@ class VerdictView(View):
         self.place(self._main, width - MARGIN - main, foot, main, 72)
         self.place(self._quiet, MARGIN, foot, 260, 72)
         self.place(self.code, MARGIN + 284, foot - 4, 280, FIELD_HEIGHT)
-        beside = MARGIN + (588 if self.code.isVisible() else 284)
+        beside = MARGIN + (284 if self.code.isHidden() else 588)
         self.place(self._note, beside, foot - 2, width - MARGIN - beside - main - 24, 80)
 
     @property
