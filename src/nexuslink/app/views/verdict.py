@@ -236,7 +236,7 @@ class VerdictView(View):
         self.place(self._main, width - MARGIN - main, foot, main, 72)
         self.place(self._quiet, MARGIN, foot, 260, 72)
         self.place(self.code, MARGIN + 284, foot - 4, 280, FIELD_HEIGHT)
-        beside = MARGIN + (588 if self.code.isVisible() else 284)
+        beside = MARGIN + (284 if self._state in (State.OFFERED, State.WRITTEN) else 588)
         self.place(self._note, beside, foot - 2, width - MARGIN - beside - main - 24, 80)
 
     @property
