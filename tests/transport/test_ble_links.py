@@ -247,6 +247,29 @@ def test_a_table_that_lacks_something(attributes: dict[str, Any], said: str) -> 
 
 
 @pytest.mark.in_process
+def test_on_bluez_a_table_that_lacks_something_is_read_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the word that it is complete may come before the rest of it."""
+    monkeypatch.setattr(BleTransport, "_is_bluez", staticmethod(lambda _: True))
+    read: list[BleakClient] = []
+    characteristics = BleTransport._characteristics
+
+    def too_early(transport: BleTransport, client: BleakClient) -> Any:
+        read.append(client)
+        if client is read[0]:
+            raise NotANexusError("not yet")
+        return characteristics(transport, client)
+
+    monkeypatch.setattr(BleTransport, "_characteristics", too_early)
+
+    async def scenario() -> None:
+        where = new_air()
+        await works(link_to(where), await tool_on(where))
+
+    run(scenario())
+    assert len(set(map(id, read))) == 2
+
+
+@pytest.mark.in_process
 def test_something_else_with_our_uuid_in_its_advertisement() -> None:
     async def scenario() -> None:
         where = new_air()

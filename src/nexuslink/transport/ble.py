@@ -27,7 +27,8 @@ everywhere   bleak bounds few of its calls, and an unpaired access to an encrypt
 Linux        AcquireNotify is asked for: StartNotify goes by way of D-Bus signals and lost 8 of 1000 messages at 500 Hz.
              What has no key is paired before it subscribes: after a refusal BlueZ takes a subscription for one in use.
              It is given back before `disconnect`: bluetoothd 5.66 crashes when it is given back afterwards.
-             Each characteristic then has a queue of its own: answers are kept behind the data before them (`Rear`).
+             A table is called complete while parts of it are still to be told: one that lacks something is read again.
+             Each characteristic has a queue of its own then: answers are kept behind the data before them (`Rear`).
              bluetoothd drops what a program has not taken when net.unix.max_dgram_qlen wait (systemd: 512, else 10).
 Windows      a second ``start_notify`` makes every message come twice (bleak #1214): each connection has its own client,
              and subscribes once.
@@ -135,6 +136,8 @@ class _Connection:
     backends: Backends
     intake: Intake
     client: BleakClient | None = None
+    put_aside: BleakClient | None = None
+    """One that is let go of for another: its end is not the link's."""
     admission: Admission | None = None
     control: BleakGATTCharacteristic | None = None
     subscribed: list[BleakGATTCharacteristic] = field(default_factory=list)
@@ -242,19 +245,36 @@ class BleTransport:
         return serial is not None and serial.casefold() == self._target.casefold()
 
     async def _connect(self, connection: _Connection, found: Found) -> None:
-        from bleak import BleakClient
-
-        def gone(_: BleakClient) -> None:
-            self._gone(connection)
-
-        client = BleakClient(found.device, gone, timeout=CONNECT_TIMEOUT_S, **connection.backends.client)
-        connection.client = client
         admission = Admission(self._name, self.pairing, connection.backends, found, self._bond)
         connection.admission = admission
         try:
-            await patiently(lambda: self._held(connection, Step.CONNECT, client.connect(), CONNECT_TIMEOUT_S))
+            client = await self._client(connection, found)
+            if self._is_bluez(connection) and not self._is_whole(client):
+                connection.put_aside = client
+                await settled(client.disconnect(), DISCONNECT_TIMEOUT_S)
+                await self._client(connection, found)
         except LinkLostError as error:  # with a key some systems encrypt before they say that it is connected
-            raise admission.doubted(error, self._ended(connection)) from None
+            raise await admission.judged(error, self._ended(connection)) from None
+
+    async def _client(self, connection: _Connection, found: Found) -> BleakClient:
+        """Connected, and its table read."""
+        from bleak import BleakClient
+
+        def gone(client: BleakClient) -> None:
+            if client is not connection.put_aside:
+                self._gone(connection)
+
+        client = BleakClient(found.device, gone, timeout=CONNECT_TIMEOUT_S, **connection.backends.client)
+        connection.client = client
+        await patiently(lambda: self._held(connection, Step.CONNECT, client.connect(), CONNECT_TIMEOUT_S))
+        return client
+
+    def _is_whole(self, client: BleakClient) -> bool:
+        """The table has what is needed."""
+        try:
+            return bool(self._characteristics(client))
+        except TransportError:
+            return False
 
     async def _let_in(self, connection: _Connection) -> None:
         assert connection.admission is not None
