@@ -20,7 +20,7 @@ from nexus_simulator.link import Link
 from nexus_simulator.options import parse_options
 from nexus_simulator.serve import Served, serve_pty, serve_tcp
 
-GUARD_S = 20.0
+GUARD_S = 60.0
 """Against hanging."""
 
 

@@ -23,7 +23,7 @@ from nexuslink.device.next_steps import next_step
 from nexuslink.device.remembered import RememberedTool, RememberedTools
 from nexuslink.device.verdict import Verdict
 
-GUARD_S = 30.0
+GUARD_S = 60.0
 OPEN = Security(method=Method.NOTHING, always_open=True)
 _numbers = itertools.count()
 

@@ -29,7 +29,7 @@ from nexuslink.live.replay import replay
 from nexuslink.recording.reader import SessionReader
 from nexuslink.release.hold import StopReason
 
-GUARD_S = 30.0
+GUARD_S = 60.0
 REAL = "NX-000005"
 _numbers = itertools.count()
 
@@ -226,7 +226,7 @@ def test_connecting_unasked_can_be_stopped(window, begin, until, world):
     QTest.keyClick(window.view, Qt.Key.Key_Escape)
     assert flow.connect_view.mood is Mood.CHOOSING
     until(lambda: not flow.bridge._waiting)
-    assert time.monotonic() - began < GUARD_S / 3
+    assert time.monotonic() - began < GUARD_S / 6
     assert flow.connect_view.mood is Mood.CHOOSING
     tasks = [task.get_name() for task in asyncio.all_tasks(flow.bridge._thread.loop)]
     assert "nexuslink supervisor" not in tasks

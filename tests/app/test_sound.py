@@ -11,7 +11,7 @@ from drive import Driver, level
 from nexuslink.app.sound import RATE_HZ, Cue, Cueing, Speaker, cue_for, render
 from nexuslink.release.hold import StopReason
 
-HANG_S = 10.0
+HANG_S = 60.0
 
 
 def wait(condition) -> None:

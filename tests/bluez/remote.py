@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 PORT: Final = os.environ.get("NEXUS_BLUEZ", "")
 STEP_S = 0.005
-GUARD_S = 20.0
+GUARD_S = 60.0
 STORY_S = 100.0
 """Guards against hanging."""
 

@@ -25,7 +25,7 @@ from nexuslink.protocol.record import seal_record
 from nexuslink.recording.reader import SessionReader
 from nexuslink.release.plans import load_plan
 
-GUARD_S = 30.0
+GUARD_S = 60.0
 Story = Callable[[OnTcp, Path], Awaitable[None]]
 
 

@@ -29,7 +29,7 @@ from nexuslink.protocol.messages import (
     StopResponse,
 )
 
-GUARD_S = 20.0
+GUARD_S = 60.0
 T = TypeVar("T")
 
 

@@ -46,7 +46,7 @@ register(parser.add_subparsers())
 args = parser.parse_args()
 sys.exit(args.run(args))
 """
-GUARD_S = 20.0
+GUARD_S = 60.0
 
 
 def not_passed(report: Report) -> dict[str, str]:

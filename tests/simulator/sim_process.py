@@ -26,7 +26,7 @@ except ValueError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
 """
-GUARD_S = 20.0
+GUARD_S = 60.0
 
 
 def command(*args: str, before: str = "") -> subprocess.Popen[str]:
