@@ -123,7 +123,7 @@ class Board:
     def __init__(self, board: str, options: Options, fast: bool = False) -> None:
         program = build(board)
         folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        handle, name = tempfile.mkstemp(prefix="nexus-physics-", dir=folder)
+        handle, name = tempfile.mkstemp(prefix=f"nexus-physics-{os.getpid()}-", dir=folder)
         os.close(handle)
         try:
             self.physics = Physics(Path(name), options, fast)

@@ -308,6 +308,7 @@ async def _serve_host(fd: int, served: Endpoint, first: bytes) -> None:
     def readable() -> None:
         data = _read(fd)
         if data is None:
+            loop.remove_reader(fd)  # at once: what comes from now on is the next host's
             gone.set()
         elif data:
             served.receive(data)
