@@ -141,4 +141,5 @@ def test_several_tools_at_once_and_one_roams_while_the_others_stream() -> None:
 @pytest.mark.filterwarnings("error")
 def test_back_to_streaming_after_anything_at_any_moment_on_the_air() -> None:
     """Twenty of the moments that `./run soak` tries by the hundred; in the guest four."""
-    assert not wrong(kept(seed) for seed in ((0, 2, 4, 8) if BLUEZ else range(20)))
+    problems = wrong(kept(seed) for seed in ((0, 2, 4, 8) if BLUEZ else range(20)))
+    assert not problems, "; ".join(problems)
