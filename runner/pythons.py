@@ -23,9 +23,11 @@ PROBE_LIMIT_S = 20.0
 TEST_LIMIT_S = 1200.0
 #: What the other interpreters need not repeat: the tests of ./run start whole environments, those of the suites start
 #: this machine's own interpreter again and again, estimation, calibration and evaluation are numpy's numbers, and
-#: moments are many of the same. The simulated tool is run by whoever connects to it.
+#: moments are many of the same. The simulated tool is run by whoever connects to it. Of single files: those that try
+#: very much of the same, or weigh numbers and memory.
 _ONCE = "run hil benchmarks soak firmware_protocol estimation calibration evaluation moments simulator"
-NOT_AGAIN = tuple(f"--ignore=tests/{room}" for room in _ONCE.split())
+_LONG = "protocol/test_hostile_bytes.py recording/test_recording_memory.py live/test_real_imu.py"
+NOT_AGAIN = tuple(f"--ignore=tests/{name}" for name in f"{_ONCE} {_LONG}".split())
 
 #: What ``--other-pythons``, for CI, leaves to its neighbours on an interpreter between the oldest and the newest: what
 #: breaks on it, and on neither of them, is a matter of the language and not of windows and numbers.
