@@ -37,7 +37,7 @@ OPTIONS = Options(seed=11, force_rate=1000.0, imu_rate=1000.0, skew_ppm=0.0)
 LONG_S = 60.0
 ROUND_TRIP_P99_S = 0.010
 ROUNDS = 20
-TRIES = 3
+TRIES = 2
 TIMES_REAL_TIME = 8.0
 
 
@@ -95,33 +95,42 @@ def test_qemu_records_what_python_records(fast: bool, rates: tuple[float, float]
     assert made.statuses[:n] == expected.statuses[:n]
 
 
-def whole(host: FirmwareHost, stopped_samples: tuple[int, ...], start_us: int) -> None:
-    """Nothing lost, nothing overrun, every time right."""
+def missing(host: FirmwareHost, produced: tuple[int, ...], start_us: int) -> int:
+    """Samples that the tool produced and the host has not. Nothing is lost on the way, and every time is right."""
     assert host.deframer.counts.bad == 0
     sequence = [int.from_bytes(message[2:4], "little") for message in host.stream_messages]
     assert sequence == [n & 0xFFFF for n in range(len(sequence))]
+    absent = 0
     for stream, dtype, channels in ((0, "<i4", 2), (1, "<i2", 6)):
         at = 0
         for first, t0_us, rows in host.data(stream, dtype, channels):
-            assert (first, t0_us) == (at, start_us + 1000 * at)
-            at += len(rows)
-        assert at == stopped_samples[stream]
+            assert first >= at
+            assert t0_us == start_us + 1000 * first
+            absent += first - at
+            at = first + len(rows)
+        assert at <= produced[stream]
+        absent += produced[stream] - at
+    return absent
 
 
 def test_a_minute_in_real_time_has_no_gap() -> None:
     """1 kHz and 1 kHz over the emulated UART for 60 s. A minute in which this machine kept the emulator waiting for
-    longer than the tool's queue lasts, as the tool itself reports, says nothing about it: then another one."""
+    longer than the tool's queue lasts, as the tool itself reports, says nothing of it: then once more, and if that is
+    no better, only that what it could not send was counted. On the emulator's own clock, below, no machine matters."""
     for _ in range(TRIES):
         with QemuBoard(OPTIONS) as board, UartHost(board) as host:
-            start_us = host.start()
+            start_us, held_us = host.start(), int(board.physics.shared["held_us"])
             gather(host, LONG_S)
             stopped = host.stop()
-            assert stopped.t_us - start_us > 0.95 * LONG_S * 1e6
-            print(f"{stopped.totals.samples[0]} and {stopped.totals.samples[1]} samples, {stopped.totals.dropped} lost")
-            if stopped.totals.dropped == 0 or ErrorCode.SAMPLE_LATE not in errors(host):
-                break
-    assert stopped.totals.dropped == 0
-    whole(host, stopped.totals.samples, start_us)
+            absent = missing(host, stopped.totals.samples, start_us)
+            waited = ErrorCode.SAMPLE_LATE in errors(host) or int(board.physics.shared["held_us"]) > held_us
+        print(f"{stopped.totals.samples} samples, {absent} not sent, kept waiting: {waited}")
+        if not waited or not absent:
+            break
+    assert (absent == 0) == (stopped.totals.dropped == 0)
+    if not waited:
+        assert stopped.totals.dropped == 0
+        assert stopped.t_us - start_us > 0.95 * LONG_S * 1e6
 
 
 def test_round_trip_while_streaming(board: QemuBoard) -> None:
@@ -160,8 +169,7 @@ def test_a_minute_faster_than_real_time() -> None:
         stopped = host.stop()
         device_s = (stopped.t_us - start_us) * 1e-6
         print(f"{device_s / wall_s:.1f} times real time, {device_s / used_s:.1f} times the emulator's processor time")
-        assert stopped.totals.dropped == 0
-        whole(host, stopped.totals.samples, start_us)
+        assert stopped.totals.dropped == missing(host, stopped.totals.samples, start_us) == 0
         assert device_s / min(wall_s, used_s) >= TIMES_REAL_TIME
 
 

@@ -16,6 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HANG_S = 100
 QUICK = ("--nexus-seconds", "1")
+SLOW = ("--force-rate", "50", "--imu-rate", "50")
+"""So that what is on its way has room for seconds in which this machine does something else."""
 LOSSY = "sim:?speed=max&drop=0.02"
 # What a machine that does other things as well may cost in real time. Loss, overrun and order stay as strict as ever.
 PATIENT = {
@@ -74,7 +76,7 @@ def on_links(hil_folder: Path) -> Iterator[dict[str, tuple[int, str]]]:
     limits = hil_folder / "patient.toml"
     limits.write_text("".join(f'[{n}]\nmax = {m}\nunit = "{u}"\nwhy = "busy host"\n' for n, (m, u) in PATIENT.items()))
     patient = (*QUICK, "--nexus-limits", str(limits))
-    with served("--tcp", "127.0.0.1:0") as tcp, served("--pty") as pty:
+    with served("--tcp", "127.0.0.1:0", *SLOW) as tcp, served("--pty", *SLOW) as pty:
         runs = {
             "tcp": start("--nexus-url", tcp, *patient),
             "pty": start("--nexus-url", pty, *patient),

@@ -254,7 +254,7 @@ class BleTransport:
                 await settled(client.disconnect(), DISCONNECT_TIMEOUT_S)
                 await self._client(connection, found)
         except LinkLostError as error:  # with a key some systems encrypt before they say that it is connected
-            raise await admission.judged(error, self._ended(connection)) from None
+            raise admission.doubted(error, self._ended(connection)) from None
 
     async def _client(self, connection: _Connection, found: Found) -> BleakClient:
         """Connected, and its table read."""
